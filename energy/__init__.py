@@ -1,0 +1,31 @@
+"""From spike counts to joules, beside the KL-derived metabolic term."""
+
+from __future__ import annotations
+
+from spiking_pvae.energy.band import Band, Interval
+from spiking_pvae.energy.coefficients import Coefficient, Preset
+from spiking_pvae.energy.estimate import estimate
+from spiking_pvae.energy.fanout import dense_macs, fan_out
+from spiking_pvae.energy.library import list_presets, load_preset
+from spiking_pvae.energy.report import EnergyReport, LatentEnergy
+from spiking_pvae.energy.synops import LayerOps, SynOps, count
+from spiking_pvae.energy.terms import TERMS, Term
+
+__all__ = [
+    "TERMS",
+    "Band",
+    "Coefficient",
+    "EnergyReport",
+    "Interval",
+    "LatentEnergy",
+    "LayerOps",
+    "Preset",
+    "SynOps",
+    "Term",
+    "count",
+    "dense_macs",
+    "estimate",
+    "fan_out",
+    "list_presets",
+    "load_preset",
+]

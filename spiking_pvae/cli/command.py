@@ -1,0 +1,38 @@
+"""What every command has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spiking_pvae.cli.terminal import Terminal
+from spiking_pvae.types import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Options of every command."""
+
+    json: bool = False
+    """Print exactly one JSON object on stdout; messages go to stderr."""
+    quiet: bool = False
+    """No messages and no progress."""
+    debug: bool = False
+    """Show the traceback of an error."""
+
+    def execute(self, terminal: Terminal) -> Mapping[str, Any]:
+        """Do the work, print the result and return it as JSON values."""
+        raise NotImplementedError(type(self).__name__)
+
+
+def load_data(name: str, folder: Path | None, terminal: Terminal) -> Dataset:
+    """Load a data set by name or path; paths are made absolute, so that run folders can be moved."""
+    from spiking_pvae.data import catalog, load
+
+    terminal.say(f"Loading data '{name}'")
+    options = {} if folder is None else {"folder": folder}
+    known = {entry.name for entry in catalog()}
+    path = Path(name).expanduser()
+    return load(name if name in known or not path.exists() else path.resolve(), **options)

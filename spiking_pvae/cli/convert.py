@@ -1,0 +1,79 @@
+"""``spiking-pvae convert``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.deploy.quantize import QuantizeConfig
+from spiking_pvae.types import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Convert(Command):
+    """Turn a trained model into an integer spike-count network, and say what that costs.
+
+    Example: spiking-pvae convert runs/first --weight-bits 8 --out runs/first-network
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    out: Path
+    """Network folder to write."""
+    quantize: tyro.conf.OmitArgPrefixes[QuantizeConfig] = field(default_factory=QuantizeConfig)
+    data_folder: Path | None = None
+    """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    force: bool = False
+    """Replace a network folder that exists."""
+
+    def execute(self, terminal: Terminal) -> dict[str, Any]:
+        """Convert, save, compare and print."""
+        from spiking_pvae.checkpoint import load_run
+        from spiking_pvae.deploy.files import require_free
+
+        require_free(self.out, force=self.force)
+        run = load_run(self.run)
+        dataset = load_data(run.data, self.data_folder, terminal)
+        result = convert(run.model, dataset, self.quantize, self.out, terminal, force=self.force)
+        terminal.emit(result, summary(result))
+        return result
+
+
+def convert(
+    model: Any, dataset: Dataset, config: QuantizeConfig, out: Path, terminal: Terminal, *, force: bool
+) -> dict[str, Any]:
+    """Convert a model, save the network and return its fidelity on the validation images."""
+    from spiking_pvae.deploy import fidelity, lower, quantize, save_network
+
+    terminal.say(f"Converting to {config.weight_bits}-bit weights and {config.input_bits}-bit inputs")
+    source = lower(model)
+    network = quantize(source, dataset.calibration(), config)
+    save_network(network, out, force=force)
+    terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
+    return {
+        "network": str(out),
+        "layers": [
+            {"name": layer.name, "neurons": layer.neurons, "synapses": int(layer.synapse.weight.size)}
+            for layer in network.layers
+        ],
+        "weight_bits": config.weight_bits,
+        "input_bits": config.input_bits,
+        "calibration": config.calibration,
+        **fidelity(source, network, dataset.validation.images).to_json(),
+    }
+
+
+def summary(result: dict[str, Any]) -> Any:
+    """Build the table of a conversion."""
+    rows = [
+        (name.replace("_", " "), f"{result[f'{name}_float']:.4g}", f"{result[f'{name}_integer']:.4g}")
+        for name in ("nelbo", "mse", "kl", "metabolic_cost", "proportion_zeros")
+    ]
+    rows += [("change of nelbo", "", f"{result['nelbo_change_percent']:+.3f} %")]
+    rows += [(f"  by {name.replace('_', ' ')}", "", f"{value:+.4f}") for name, value in result["gap"].items()]
+    return table(f"Conversion to {result['weight_bits']} bits: {result['network']}", ("", "float", "integer"), rows)

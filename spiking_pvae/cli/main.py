@@ -1,0 +1,101 @@
+"""Entry point: finds the command, runs it, and turns errors into one message and an exit code.
+
+Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from spiking_pvae import __version__
+
+COMMANDS = {
+    "run": ("Run", "the main job: train, convert, simulate, energy"),
+    "train": ("Train", "train a P-VAE"),
+    "evaluate": ("Evaluate", "held-out numbers of a trained model"),
+    "convert": ("Convert", "integer spike-count network of a trained model, and what the conversion costs"),
+    "simulate": ("Simulate", "spike counts of an integer network"),
+    "energy": ("Energy", "joules an inference, beside the KL"),
+    "data": ("Data", "the data sets, their sources and licences"),
+    "hardware": ("Hardware", "the energy presets and their sources"),
+    "doctor": ("Doctor", "versions, devices, optional parts"),
+}
+
+
+def overview() -> str:
+    """Return the help text of the program."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: spiking-pvae COMMAND [options]",
+            "",
+            "Train a Poisson variational autoencoder, run it as an integer spiking network, count its joules.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "  spiking-pvae COMMAND --help    options and an example",
+            "  spiking-pvae --version         version",
+            "",
+            "example: spiking-pvae run --out runs/first",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; the process's own if not given.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    name = given[0] if given else "--help"
+    if name in ("-h", "--help"):
+        print(overview())  # noqa: T201 - the result of the command
+        return 0 if given else 2
+    if name == "--version":
+        print(f"spiking-pvae {__version__}")  # noqa: T201 - the result of the command
+        return 0
+    if name not in COMMANDS:
+        sys.stderr.write(f"error: command: got '{name}'; allowed: {', '.join(COMMANDS)}.\n")
+        return 2
+    return _run(name, given[1:])
+
+
+def _run(name: str, options: list[str]) -> int:
+    """Parse one command's options and execute it."""
+    # argparse formats usage and errors while it parses, so bad values surface before any heavy import.
+    import tyro
+
+    from spiking_pvae.cli.command import Command
+    from spiking_pvae.cli.terminal import Terminal
+    from spiking_pvae.errors import SpikingPvaeError
+
+    terminal = Terminal()
+    debug = "--debug" in options
+    try:
+        kind = getattr(import_module(f"spiking_pvae.cli.{name}"), COMMANDS[name][0])
+        command: Command = tyro.cli(kind, prog=f"spiking-pvae {name}", args=options)
+        terminal = Terminal(as_json=command.json, quiet=command.quiet)
+        command.execute(terminal)
+    except SystemExit as stop:  # tyro ends the process on --help and on unknown options
+        return stop.code if isinstance(stop.code, int) else 2
+    except KeyboardInterrupt:
+        terminal.fail("interrupted")
+        return 130
+    except (SpikingPvaeError, OSError) as error:
+        if debug:
+            raise
+        terminal.fail(str(error))
+        return 2
+    return 0

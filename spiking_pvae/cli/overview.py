@@ -1,0 +1,113 @@
+"""One picture of a run: what was learned, what the integer network makes of it, and where the joules go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.simulate import simulate
+from spiking_pvae.energy import EnergyReport
+from spiking_pvae.model import PoissonVAE
+from spiking_pvae.storage import replacing
+from spiking_pvae.types import FloatArray
+
+ATOMS = 64
+SHOWN = 8
+
+
+def mosaic(tiles: NDArray[np.floating], columns: int) -> NDArray[np.floating]:
+    """Lay images (n, height, width) out in rows of `columns` with a gap of one pixel (NaN)."""
+    count, height, width = tiles.shape
+    rows = -(-count // columns)
+    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
+    for index, tile in enumerate(tiles):
+        top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
+        canvas[top : top + height, left : left + width] = tile
+    return canvas
+
+
+def _show(axes: Axes, image: NDArray[np.floating], title: str) -> None:
+    limit = float(np.nanmax(np.abs(image))) or 1.0
+    axes.imshow(image, cmap="gray", vmin=-limit, vmax=limit)
+    axes.set_title(title, fontsize=10)
+    axes.axis("off")
+
+
+def _grey(images: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Average the channels."""
+    grey: NDArray[np.floating] = images.mean(1)
+    return grey
+
+
+def draw_overview(model: PoissonVAE, network: Network, images: FloatArray, report: EnergyReport, path: Path) -> None:
+    """Draw the picture and write it as PNG.
+
+    Parameters
+    ----------
+    model : PoissonVAE
+    network : Network
+    images : ndarray of float32, shape (samples, channels, height, width)
+        Held-out images; the first few are shown.
+    report : EnergyReport
+    path : Path
+    """
+    shown = images[:SHOWN]
+    record = simulate(network, shown, keep=(network.readout.name,))
+    rebuilt = (record.traces[network.readout.name].charge * network.readout.scale).reshape(shown.shape)
+    mean = np.asarray(model.decode(model.posterior(_tensor(model, shown)).mean).detach().cpu())
+    order = np.argsort(-report.latents.kl)
+    atoms = np.asarray(model.dictionary().detach().cpu()).T.reshape(-1, *model.image_shape)[order[:ATOMS]]
+    atoms = atoms / np.abs(atoms).max((1, 2, 3), keepdims=True)
+
+    figure = Figure(figsize=(12, 7.2), layout="constrained")
+    axes = figure.subplots(2, 3)
+    _show(axes[0, 0], mosaic(_grey(atoms), 8), f"Dictionary: the {len(atoms)} latents with the largest KL")
+    rows = np.concatenate([_grey(shown), _grey(mean), _grey(rebuilt)])
+    _show(axes[0, 1], mosaic(rows, len(shown)), "Image, decoded mean rate, decoded spike counts (integer)")
+    _bars(axes[0, 2], report)
+    axes[1, 0].hist(np.log10(np.maximum(report.latents.rate, 1e-6)), bins=40, color="tab:blue")
+    axes[1, 0].set(xlabel="log10 mean rate (spikes an inference)", ylabel="latents", title="How often latents fire")
+    axes[1, 1].scatter(report.latents.kl, report.latents.joules * 1e12, s=8, color="tab:red")
+    axes[1, 1].set(xlabel="KL of a latent (nats)", ylabel="its energy (pJ)", title="The metabolic term beside joules")
+    _curve(axes[1, 2])
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _tensor(model: PoissonVAE, images: FloatArray):  # type: ignore[no-untyped-def]
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(images)).to(model.prior_log_rate.device)
+
+
+def _bars(axes: Axes, report: EnergyReport) -> None:
+    """Draw joules by layer and by term."""
+    parts = [*report.by_layer.items(), *report.by_term.items()]
+    names = [name for name, _ in parts]
+    values = np.array([band.value for _, band in parts]) * 1e9
+    colours = ["tab:green"] * len(report.by_layer) + ["tab:orange"] * len(report.by_term)
+    axes.barh(names, values, color=colours)
+    axes.invert_yaxis()
+    axes.set(
+        xlabel="nJ an inference, by layer (green) and by term (orange)",
+        title=f"{report.joules_per_inference.value * 1e9:.0f} nJ an inference, {report.hardware}",
+    )
+
+
+def _curve(axes: Axes) -> None:
+    """Draw f(u), the KL in units of the prior rate, with its quadratic approximation."""
+    u = np.linspace(-6, 2, 200)
+    axes.plot(u, 1 + np.exp(u) * (u - 1), color="tab:purple", label="f(u) = 1 + e^u (u - 1)")
+    axes.plot(u, u**2 / 2, "--", color="gray", label="u^2 / 2")
+    axes.set(
+        ylim=(0, 4),
+        xlabel="log-residual u",
+        ylabel="KL / prior rate (nats)",
+        title="Silence is cheap: f -> 1 as u -> -inf",
+    )
+    axes.legend(fontsize=8)

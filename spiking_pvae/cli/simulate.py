@@ -1,0 +1,140 @@
+"""``spiking-pvae simulate``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.record import Schedule, SpikeRecord
+from spiking_pvae.deploy.simulate import DEFAULT_STEPS, BackendName
+from spiking_pvae.errors import InputError
+from spiking_pvae.types import FloatArray, Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Simulate(Command):
+    """Run images through an integer network and count spikes.
+
+    Example: spiking-pvae simulate runs/first-network --data natural --samples 1000 --seed 0
+    """
+
+    network: tyro.conf.Positional[Path]
+    """Network folder."""
+    data: str = "natural"
+    """Name of a data set (spiking-pvae data) or a path."""
+    data_folder: Path | None = None
+    """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    split: Split = "val"
+    """Which images."""
+    samples: int | None = None
+    """How many images, from the first; all if not given."""
+    seed: int = 0
+    """Seed of the exponential thresholds."""
+    schedule: Schedule = "graded"
+    """Counts as payloads in one step, or as single spikes over many."""
+    steps: int = DEFAULT_STEPS
+    """Steps T of a firing phase in the unary schedule."""
+    backend: BackendName = "reference"
+    """What computes."""
+    record: Path | None = None
+    """Folder for the record, with the network inside; `spiking-pvae energy` reads it."""
+    force: bool = False
+    """Replace a record folder that exists."""
+
+    def execute(self, terminal: Terminal) -> dict[str, Any]:
+        """Simulate and print the counts."""
+        from spiking_pvae.deploy.files import load_network, require_free, save_recording
+
+        if self.record is not None:
+            require_free(self.record, force=self.force)
+        network = load_network(self.network)
+        images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
+        record, result = simulate(
+            network,
+            images,
+            terminal,
+            seed=self.seed,
+            schedule=self.schedule,
+            steps=self.steps,
+            backend=self.backend,
+        )
+        if self.record is not None:
+            save_recording(network, record, self.record, force=self.force)
+            result["record"] = str(self.record)
+        terminal.emit(result, summary(result))
+        return result
+
+
+def choose(images: FloatArray, samples: int | None) -> FloatArray:
+    """Return the first `samples` images, or all."""
+    if samples is None:
+        return images
+    if not 1 <= samples <= len(images):
+        raise InputError("samples", given=samples, allowed=f"1 .. {len(images)}, the images of this split")
+    return images[:samples]
+
+
+def simulate(
+    network: Network,
+    images: FloatArray,
+    terminal: Terminal,
+    *,
+    seed: int = 0,
+    schedule: Schedule = "graded",
+    steps: int = DEFAULT_STEPS,
+    backend: BackendName = "reference",
+) -> tuple[SpikeRecord, dict[str, Any]]:
+    """Simulate with a progress display; return the record and its summary."""
+    from spiking_pvae.deploy.simulate import simulate as run
+
+    started = time.perf_counter()
+    with terminal.progress("simulating", len(images)) as tick:
+        record = run(
+            network,
+            images,
+            seed=seed,
+            schedule=schedule,
+            steps=steps,
+            backend_name=backend,
+            report=lambda done, _: tick(done),
+        )
+    seconds = time.perf_counter() - started
+    per_inference = [
+        {
+            "name": tally.name,
+            "neurons": tally.neurons,
+            "spikes": int(tally.spikes.sum()) / record.samples,
+            "events": int(tally.events.sum()) / record.samples,
+        }
+        for tally in record.tallies
+    ]
+    return record, {
+        "samples": record.samples,
+        "seconds": seconds,
+        "inferences_per_second": record.samples / seconds,
+        "schedule": schedule,
+        "steps": record.steps,
+        "seed": seed,
+        "backend": backend,
+        "spikes_per_inference": int(record.tally(network.latent.name).spikes.sum()) / record.samples,
+        "layers": per_inference,
+        "counts_sha256": record.counts_sha256,
+    }
+
+
+def summary(result: dict[str, Any]) -> Any:
+    """Build the table of a simulation."""
+    rows = [
+        (layer["name"], f"{layer['neurons']}", f"{layer['spikes']:.2f}", f"{layer['events']:.2f}")
+        for layer in result["layers"]
+    ]
+    rate = f"{result['inferences_per_second']:,.0f} inferences/s"
+    title = f"{result['samples']} inferences, {result['schedule']}, {result['backend']}, {rate}"
+    return table(title, ("population", "neurons", "spikes / inference", "events / inference"), rows)

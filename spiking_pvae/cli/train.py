@@ -1,0 +1,100 @@
+"""``spiking-pvae train``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.errors import InputError
+from spiking_pvae.types import Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Command):
+    """Train a P-VAE.
+
+    Writes a run folder after every epoch; go on with --resume after a stop.
+
+    Example: spiking-pvae train --data natural --latents 512 --beta 1 --out runs/first
+    """
+
+    out: Path
+    """Run folder to write."""
+    data: str = "natural"
+    """Name of a data set (spiking-pvae data) or a path."""
+    data_folder: Path | None = None
+    """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    model: tyro.conf.OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
+    train: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    resume: bool = False
+    """Continue from the last checkpoint in the run folder."""
+    force: bool = False
+    """Write into a folder that holds files."""
+
+    def execute(self, terminal: Terminal) -> dict[str, Any]:
+        """Train, save, print a summary."""
+        dataset = load_data(self.data, self.data_folder, terminal)
+        result = train(dataset, self, terminal)
+        terminal.emit(result, summary(result))
+        return result
+
+
+def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any]:
+    """Train a model into a run folder and return its summary."""
+    from spiking_pvae.checkpoint import prepare_folder
+    from spiking_pvae.devices import choose_device, require_memory
+    from spiking_pvae.model import PoissonVAE
+    from spiking_pvae.training import Progress, fit
+
+    require_memory(options.model, dataset.shape, options.train)
+    device = choose_device(options.train.device)
+    prepare_folder(options.out, force=options.force, resume=options.resume)
+    if options.resume and not (options.out / "checkpoint.safetensors").is_file():
+        raise InputError("resume", given=f"no checkpoint in {options.out}", allowed="a folder that training wrote")
+    model = PoissonVAE(options.model, dataset.shape, seed=options.train.seed)
+    terminal.say(
+        f"Training {options.model.encoder} | {options.model.decoder} P-VAE, K = {options.model.latents}, "
+        f"beta = {options.model.beta:g}, on {len(dataset.train)} images of {dataset.shape}, {device}"
+    )
+    steps = options.train.epochs * -(-len(dataset.train) // options.train.batch_size)
+    with terminal.progress("training", steps) as tick:
+
+        def report(progress: Progress) -> None:
+            tick(progress.step, f"epoch {progress.epoch} of {progress.epochs}, objective {progress.objective:.1f}")
+
+        try:
+            run = fit(model, dataset, options.train, out=options.out, resume=options.resume, report=report)
+        except KeyboardInterrupt:
+            terminal.say(f"Stopped. Go on with: the same command and --resume (folder {options.out})")
+            raise
+    last = run.history[-1]
+    return {
+        "run_dir": str(options.out),
+        "epochs": int(last["epoch"]),
+        "steps": run.steps,
+        "seconds": run.seconds,
+        "objective": last["val_objective"],
+        "nelbo": last["val_mse"] + last["val_kl"],
+        "mse": last["val_mse"],
+        "kl": last["val_kl"],
+        "device": str(device),
+    }
+
+
+def summary(result: dict[str, Any]) -> Any:
+    """Build the table of a training."""
+    rows = [
+        ("held-out objective", f"{result['objective']:.2f}"),
+        ("reconstruction error", f"{result['mse']:.2f}"),
+        ("KL", f"{result['kl']:.2f} nats"),
+        ("epochs, steps", f"{result['epochs']}, {result['steps']}"),
+        ("time", f"{result['seconds']:.1f} s on {result['device']}"),
+        ("run folder", result["run_dir"]),
+    ]
+    return table("Training", ("", "value"), rows)

@@ -1,0 +1,1 @@
+"""Latent distributions, one file each: rates, divergences, moments."""

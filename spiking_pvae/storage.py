@@ -1,0 +1,145 @@
+"""Files on disk: tensors with a hash, written whole or not at all; never a pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spiking_pvae.errors import DamagedFileError, InputError
+
+Arrays = dict[str, NDArray[Any]]
+_HASH = "sha256"
+_FORMAT = "format"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` that takes its place when the block ends without an error."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file atomically, readable by people."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    DamagedFileError
+        It is not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("file", given=f"no file {path}", allowed="a file written by this package") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DamagedFileError(path, f"is not valid JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise DamagedFileError(path, "does not hold a JSON object.")
+    return value
+
+
+def digest(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> str:
+    """Hash names, types, shapes and bytes of arrays, and the metadata; independent of the order given."""
+    state = hashlib.sha256()
+    for key in sorted(metadata):
+        state.update(f"{key}\0{metadata[key]}\0".encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        state.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
+        state.update(array.data if array.size else b"")
+    return state.hexdigest()
+
+
+def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, kind: str, metadata: Mapping[str, str]) -> str:
+    """Write named arrays as a safetensors file with a hash of everything in it.
+
+    Parameters
+    ----------
+    path : Path
+        Replaced atomically where it exists.
+    arrays : mapping of str to ndarray
+        What to store.
+    kind : str
+        What the file is and its version, such as ``spiking-pvae checkpoint 1``.
+    metadata : mapping of str to str
+        Stored beside the arrays.
+
+    Returns
+    -------
+    str
+        The sha256 that `load_arrays` checks.
+    """
+    from safetensors.numpy import save_file
+
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    described = {**metadata, _FORMAT: kind}
+    sha256 = digest(contiguous, described)
+    with replacing(path) as temporary:
+        save_file(contiguous, temporary, metadata={**described, _HASH: sha256})
+    return sha256
+
+
+def load_arrays(path: Path, *, kind: str) -> tuple[Arrays, dict[str, str]]:
+    """Read what `save_arrays` wrote.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    metadata : dict of str to str
+
+    Raises
+    ------
+    InputError
+        There is no such file.
+    DamagedFileError
+        The file is truncated, edited, foreign, or of another kind or version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise InputError("file", given=f"no file {path}", allowed="a file written by this package")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, ValueError, OSError, TypeError) as error:
+        raise DamagedFileError(path, f"is truncated or is no safetensors file ({error}).") from error
+    found = metadata.get(_FORMAT)
+    if found != kind:
+        raise DamagedFileError(path, f"holds '{found}', not '{kind}'.", "Use the version of the package that wrote it.")
+    stored = metadata.pop(_HASH, None)
+    if stored != digest(arrays, metadata):
+        raise DamagedFileError(path, "was edited or damaged: its content does not match its sha256.")
+    metadata.pop(_FORMAT)
+    return arrays, metadata

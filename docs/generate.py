@@ -1,0 +1,117 @@
+"""Pages made from the package: public names, commands, energy presets, data sets."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+PACKAGES = {
+    "spiking_pvae": "Models, training and evaluation",
+    "spiking_pvae.data": "Data",
+    "spiking_pvae.deploy": "Integer network and simulation",
+    "spiking_pvae.energy": "Energy",
+}
+
+
+def api() -> str:
+    """Autosummary tables of every public name, by the module that defines it."""
+    parts = []
+    for package, title in PACKAGES.items():
+        module = import_module(package)
+        homes = []
+        for name in module.__all__:
+            value = getattr(module, name)
+            home = getattr(value, "__module__", None)
+            if (
+                not isinstance(value, ModuleType)
+                and isinstance(home, str)
+                and home.startswith("spiking_pvae")
+                and hasattr(value, "__name__")
+            ):
+                homes.append(f"   {home}.{name}")
+        listing = "\n".join(sorted(homes))
+        parts.append(
+            f"{title}\n{'-' * len(title)}\n\n``import {package}``\n\n.. autosummary::\n   :toctree: api\n\n{listing}\n"
+        )
+    title = "Python reference"
+    intro = "Names are loaded on first use. Everything that travels between functions is a frozen value."
+    return "\n".join([title, "=" * len(title), "", intro, "", *parts])
+
+
+def commands() -> str:
+    """Help text of every command, as the program prints it."""
+    import tyro
+
+    os.environ["COLUMNS"] = "100"  # the width at which the help is laid out
+    from spiking_pvae.cli.main import COMMANDS
+
+    parts = []
+    for name, (kind_name, what) in COMMANDS.items():
+        kind = getattr(import_module(f"spiking_pvae.cli.{name}"), kind_name)
+        text = io.StringIO()
+        with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+            tyro.cli(kind, prog=f"spiking-pvae {name}", args=["--help"], console_outputs=True)
+        parts.append(f"## {name}\n\n{what[0].upper()}{what[1:]}.\n\n```text\n{_stripped(text.getvalue())}\n```\n")
+    return "\n".join(parts)
+
+
+def energy_sources() -> str:
+    """One section a preset, with the source and evidence of every coefficient."""
+    from spiking_pvae.energy import list_presets, load_preset
+
+    parts = []
+    for name in list_presets():
+        preset = load_preset(name)
+        rows = [
+            f"| `{term}` | {c.value:g} | {c.low:g} .. {c.high:g} | {c.unit} | {c.evidence} "
+            f"| {_cell(c.source)}; {_cell(c.table)} |"
+            for term, c in {**preset.terms, **preset.listed}.items()
+        ]
+        left_out = [f"- `{term}` is not counted: {reason}" for term, reason in preset.not_counted.items()]
+        notes = [f"- {note}" for note in preset.notes]
+        table = ["| term | value | low .. high | unit | evidence | source |", "|---|---|---|---|---|---|", *rows]
+        lines = [f"## {name}", "", f"**{preset.title}** {preset.description}", "", f"Source: {preset.source}", ""]
+        parts.append("\n".join([*lines, *table, "", *left_out, *notes, ""]))
+    return "\n".join(parts)
+
+
+def data_sets() -> str:
+    """Table of the data sets."""
+    from spiking_pvae.data import catalog
+
+    rows = [f"| `{e.name}` | {_cell(e.description)} | {_cell(e.licence)} |" for e in catalog()]
+    return "\n".join(["| name | what | licence |", "|---|---|---|", *rows, ""])
+
+
+def changelog() -> str:
+    """Return the changes without their title."""
+    path = Path(__file__).parents[1] / "CHANGELOG.md"
+    return path.read_text(encoding="utf-8").partition("\n")[2] if path.exists() else "None yet.\n"
+
+
+def _stripped(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def write(folder: Path) -> None:
+    """Write all pages into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {
+        "../api.rst": api(),  # a page of its own, for autosummary looks for its tables in whole pages only
+        "commands.md": commands(),
+        "energy-sources.md": energy_sources(),
+        "data-sets.md": data_sets(),
+        "changelog.md": changelog(),
+    }
+    for name, text in pages.items():
+        path = folder / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")

@@ -7,6 +7,8 @@ from spiking_pvae.energy.coefficients import Coefficient, Preset
 from spiking_pvae.energy.estimate import estimate
 from spiking_pvae.energy.fanout import dense_macs, fan_out
 from spiking_pvae.energy.library import list_presets, load_preset
+from spiking_pvae.energy.mapping import CoreMesh
+from spiking_pvae.energy.pricing import charge
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy
 from spiking_pvae.energy.synops import LayerOps, SynOps, count
 from spiking_pvae.energy.terms import TERMS, Term
@@ -15,6 +17,7 @@ __all__ = [
     "TERMS",
     "Band",
     "Coefficient",
+    "CoreMesh",
     "EnergyReport",
     "Interval",
     "LatentEnergy",
@@ -22,6 +25,7 @@ __all__ = [
     "Preset",
     "SynOps",
     "Term",
+    "charge",
     "count",
     "dense_macs",
     "estimate",

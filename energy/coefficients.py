@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 from spiking_pvae.energy.band import Band
-from spiking_pvae.energy.terms import EXCLUSIVE, TERMS, Charges
+from spiking_pvae.energy.mapping import CoreMesh
+from spiking_pvae.energy.terms import EXCLUSIVE, TERMS, Charges, Dimension
 from spiking_pvae.errors import InputError
 
 Evidence = Literal[
@@ -22,8 +23,14 @@ Evidence = Literal[
 Scope = Literal["per_term", "all_in"]
 
 ENERGY_UNITS = {"J": 1.0, "mJ": 1e-3, "uJ": 1e-6, "nJ": 1e-9, "pJ": 1e-12, "fJ": 1e-15, "aJ": 1e-18, "zJ": 1e-21}
-POWER_UNITS = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9, "pW": 1e-12, "uW/MHz": 1e-12}
-UNITS = ENERGY_UNITS | POWER_UNITS
+POWER_UNITS = {"W": 1.0, "mW": 1e-3, "uW": 1e-6, "nW": 1e-9, "pW": 1e-12}
+CLOCK_UNITS = {"uW/MHz": 1e-12}
+UNITS = ENERGY_UNITS | POWER_UNITS | CLOCK_UNITS
+_UNITS_OF: dict[Dimension, dict[str, float]] = {
+    "energy": ENERGY_UNITS,
+    "power": POWER_UNITS,
+    "power per clock": CLOCK_UNITS,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,11 +112,13 @@ class Preset:
         Account whose terms a sum takes (`spiking_pvae.energy.terms`). A preset may also hold terms of ``dense`` to
         serve as a baseline.
     terms : mapping of str to Coefficient
-        Prices in units of energy.
+        Prices, in the unit that `spiking_pvae.energy.terms` asks for.
     not_counted : mapping of str to str
         Terms that a record holds and this preset leaves out, each with the reason.
     listed : mapping of str to Coefficient
-        Published values that no sum uses yet (hops, static power, memory).
+        Published values that no sum uses.
+    mesh : CoreMesh, optional
+        Cores of the machine, for hops and packets.
     notes : tuple of str
         Caveats that every report repeats.
     """
@@ -122,6 +131,7 @@ class Preset:
     terms: Mapping[str, Coefficient]
     not_counted: Mapping[str, str] = field(default_factory=dict)
     listed: Mapping[str, Coefficient] = field(default_factory=dict)
+    mesh: CoreMesh | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -129,10 +139,9 @@ class Preset:
         for name in (*self.terms, *self.not_counted):
             _choose("term", name, tuple(TERMS))
         for name, coefficient in self.terms.items():
-            if coefficient.unit not in ENERGY_UNITS:
-                raise InputError(
-                    f"unit of term '{name}'", given=repr(coefficient.unit), allowed=", ".join(ENERGY_UNITS)
-                )
+            units = _UNITS_OF[TERMS[name].dimension]
+            if coefficient.unit not in units:
+                raise InputError(f"unit of term '{name}'", given=repr(coefficient.unit), allowed=", ".join(units))
         for name, reason in self.not_counted.items():
             if name in self.terms:
                 raise InputError(f"term '{name}'", given="a price and a reason not to count it", allowed="one of them")

@@ -4,12 +4,15 @@
 
 Active and inactive updates are alternatives: an update is in one count or the other. A synaptic operation costs
 ``synop_graded`` in the graded schedule where the preset has that price, else ``synop``. An ``all_in`` price stands
-alone. A term that the record holds and the preset neither prices nor excuses is refused by name.
+alone. A term that the record holds and the preset neither prices nor excuses is refused by name. Packets and hops come
+from the preset's mesh (`spiking_pvae.energy.mapping`), static and clock power from the time and clock that the caller
+gives; they belong to no layer and appear as ``chip``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +21,19 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.energy.band import Band, Interval
 from spiking_pvae.energy.bootstrap import mean_interval
+from spiking_pvae.energy.cells import dense, events, memory, packets
 from spiking_pvae.energy.coefficients import Preset
 from spiking_pvae.energy.library import list_presets, load_preset
+from spiking_pvae.energy.mapping import Routes, routes
+from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits
+from spiking_pvae.energy.pricing import left_out, prices, require_priced
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy
 from spiking_pvae.energy.synops import SynOps, count
-from spiking_pvae.energy.terms import REQUIRED, TERMS
 from spiking_pvae.errors import InputError
 
 Float64 = NDArray[np.float64]
-# Counts of one layer and term: sums over each block's samples, shape (blocks,).
-Counts = dict[tuple[str, str], Float64]
+MappingKind = Literal["chip", "none"]
+CHIP = "chip"
 
 
 def estimate(
@@ -37,6 +43,9 @@ def estimate(
     *,
     baseline: str | Path | Preset = "ann_mac_ac",
     skip_zero_weights: bool = True,
+    mapping: MappingKind = "chip",
+    seconds: float | None = None,
+    clock_hz: float | None = None,
     seed: int = 0,
 ) -> EnergyReport:
     """Estimate the energy of an inference.
@@ -53,6 +62,12 @@ def estimate(
         Preset with a price for ``dense_mac``: what the same function costs without spikes.
     skip_zero_weights : bool
         Whether synapses of weight 0 perform no operation (`spiking_pvae.energy.fanout`).
+    mapping : {"chip", "none"}
+        Whether packets and hops are counted on the preset's mesh of cores, where it has one.
+    seconds : float, optional
+        Time of an inference, for static power.
+    clock_hz : float, optional
+        Clock, for clock power; needs `seconds`.
     seed : int
         Seed of the bootstrap's draws.
 
@@ -67,22 +82,47 @@ def estimate(
         not price a dense multiply-accumulate.
     """
     preset = hardware if isinstance(hardware, Preset) else load_preset(hardware)
-    dense = baseline if isinstance(baseline, Preset) else load_preset(baseline)
+    floats = baseline if isinstance(baseline, Preset) else load_preset(baseline)
+    cycles = _cycles(seconds, clock_hz)
+    if mapping not in get_args(MappingKind):
+        raise InputError("mapping", given=repr(mapping), allowed=", ".join(get_args(MappingKind)))
     ops = count(network, record, skip_zero_weights=skip_zero_weights)
     samples = ops.samples
     kl = record.latent.kl.sum(axis=0) / samples
     kl_nats = float(kl.sum())
+    traced = (
+        routes(network, preset.mesh, skip_zero_weights=skip_zero_weights)
+        if preset.mesh is not None and mapping == "chip"
+        else {}
+    )
 
-    counts = _events(ops) | _dense(ops) | {(network.latent.name, "nat"): record.latent.kl.sum(axis=1)}
-    prices = _prices(preset, counts, ops)
-    charged = {cell: blocks for cell, blocks in counts.items() if cell[1] in prices}
-    parts = {cell: prices[cell[1]] * (float(blocks.sum()) / samples) for cell, blocks in charged.items()}
+    counts = events(ops) | memory(network, ops) | packets(record, traced) | dense(ops)
+    counts |= {(network.latent.name, "nat"): record.latent.kl.sum(axis=1)}
+    if seconds is not None:
+        counts[CHIP, "static_power"] = ops.block_samples.astype(np.float64) * seconds
+    if cycles is not None:
+        counts[CHIP, "clock_power"] = ops.block_samples.astype(np.float64) * cycles
+    held: dict[str, float] = {}
+    for (_, term), blocks in counts.items():
+        held[term] = held.get(term, 0.0) + float(blocks.sum())
+    require_priced(preset, held)
+    each = prices(preset, ops.schedule, held)
+    charged = {cell: blocks for cell, blocks in counts.items() if cell[1] in each}
+    parts = {cell: each[cell[1]] * (float(blocks.sum()) / samples) for cell, blocks in charged.items()}
     whole = Band.total(parts.values())
-    per_block = np.sum([blocks * prices[term].value for (_, term), blocks in charged.items()], axis=0)
+    per_block = np.sum([blocks * each[term].value for (_, term), blocks in charged.items()], axis=0)
     ci95 = mean_interval(per_block, ops.block_samples, rng=np.random.default_rng(seed))
-    latents = _latents(network, record, ops, prices, kl)
+    latents = _latents(
+        network=network,
+        record=record,
+        ops=ops,
+        prices_of=each,
+        kl=kl,
+        route=traced.get(network.latent.name),
+    )
+    chip = (CHIP,) if any(name == CHIP for name, _ in charged) else ()
 
-    notes = list(preset.notes) + _remarks(preset, ops, prices)
+    notes = list(preset.notes) + _remarks(preset, ops, each, traced)
     if ci95 is None:
         notes.append("No 95% interval: the record holds a single block of samples.")
     if kl_nats <= 0:
@@ -90,82 +130,59 @@ def estimate(
     return EnergyReport(
         samples=samples,
         hardware=preset.name,
-        baseline=dense.name,
+        baseline=floats.name,
         event_synops=ops.event_synops / samples,
         spike_synops=ops.spike_synops / samples,
         neuron_updates=ops.neuron_updates / samples,
         joules_per_inference=Interval(value=whole.value, low=whole.low, high=whole.high, ci95=ci95),
         by_layer={
-            layer.name: Band.total(part for (name, _), part in parts.items() if name == layer.name)
-            for layer in ops.layers
+            layer: Band.total(part for (name, _), part in parts.items() if name == layer)
+            for layer in (*(layer.name for layer in ops.layers), *chip)
         },
-        by_term={term: Band.total(part for (_, name), part in parts.items() if name == term) for term in prices},
+        by_term={term: Band.total(part for (_, name), part in parts.items() if name == term) for term in each},
         kl_nats=kl_nats,
         joules_per_nat=whole.value / kl_nats if kl_nats > 0 else None,
         latent_share=float(latents.joules.sum()) / whole.value if whole.value else None,
-        ann_baseline_joules=_baseline(dense, ops),
+        ann_baseline_joules=_baseline(floats, ops),
         latents=latents,
         ops=ops,
-        not_counted=dict(preset.not_counted),
+        not_counted=left_out(preset, held),
         notes=tuple(notes),
     )
 
 
-def _events(ops: SynOps) -> Counts:
-    counts: Counts = {}
-    for position, layer in enumerate(ops.layers):
-        counts[layer.name, "message"] = layer.messages.astype(np.float64)
-        if position == 0:
-            continue  # the host drives the input: it has no synapses, no updates and no membrane to fire
-        # In the unary schedule a message is one spike, so the events are the spikes and one count serves both.
-        for term in ("synop", "synop_graded"):
-            counts[layer.name, term] = layer.event_synops.astype(np.float64)
-        counts[layer.name, "update_active"] = layer.updates_active.astype(np.float64)
-        counts[layer.name, "update_inactive"] = layer.updates_inactive.astype(np.float64)
-        counts[layer.name, "firing"] = layer.messages.astype(np.float64)
-        counts[layer.name, "spike"] = layer.spikes.astype(np.float64)
-    return counts
+def _cycles(seconds: float | None, clock_hz: float | None) -> float | None:
+    for name, given in (("seconds", seconds), ("clock_hz", clock_hz)):
+        if given is not None and not (np.isfinite(given) and given > 0):
+            raise InputError(name, given=given, allowed="a finite number above 0")
+    if clock_hz is None:
+        return None
+    if seconds is None:
+        raise InputError("clock_hz", given=clock_hz, allowed="a clock together with the time of an inference (seconds)")
+    return seconds * clock_hz
 
 
-def _dense(ops: SynOps) -> Counts:
-    samples = ops.block_samples.astype(np.float64)
-    counts: Counts = {}
-    for layer in ops.layers[1:]:
-        counts[layer.name, "dense_mac"] = samples * layer.dense_macs
-        counts[layer.name, "dense_update"] = samples * layer.neurons
-    return counts
-
-
-def _prices(preset: Preset, counts: Counts, ops: SynOps) -> dict[str, Band]:
-    """Return the price of each term that enters the sum, or refuse by name."""
-    summed = preset.summed
-    if preset.all_in is None:
-        for group in REQUIRED[preset.charges]:
-            if any(name in summed or name in preset.not_counted for name in group):
-                continue
-            held = {
-                name: sum(float(blocks.sum()) for (_, term), blocks in counts.items() if term == name) for name in group
-            }
-            if any(held.values()):
-                alternatives = " or ".join(f"'{name}'" for name in group)
-                meanings = " or ".join(TERMS[name].meaning for name in group)
-                raise InputError(
-                    f"hardware preset '{preset.name}'",
-                    given=f"no price for {alternatives} ({meanings}); the record holds {max(held.values()):.0f}",
-                    allowed=f"a coefficient under [terms.{group[0]}], or a reason under [not_counted]",
-                    remedy="A missing price is never taken as 0.",
-                )
-    unused = "synop" if ops.schedule == "graded" and "synop_graded" in summed else "synop_graded"
-    return {name: coefficient.si for name, coefficient in summed.items() if name != unused}
-
-
-def _latents(network: Network, record: SpikeRecord, ops: SynOps, prices: dict[str, Band], kl: Float64) -> LatentEnergy:
+def _latents(
+    *,
+    network: Network,
+    record: SpikeRecord,
+    ops: SynOps,
+    prices_of: dict[str, Band],
+    kl: Float64,
+    route: Routes | None,
+) -> LatentEnergy:
     tally = record.tally(network.latent.name)
     messages = tally.events.sum(axis=0) / ops.samples
     spikes = tally.spikes.sum(axis=0) / ops.samples
     # What one more unit of each count costs; a dense machine pays nothing for a spike.
+    decoder = network.layers[[layer.name for layer in network.layers].index(network.latent.name) + 1]
+    a_message = 2 * message_bits(network, network.latent.name, ops.schedule)
+    a_synop = decoder.synapse.bits + 2 * MEMBRANE_BITS
     each = {
-        "message": messages,
+        "message": messages if route is None else messages * route.packets,
+        "hop_east_west": 0.0 if route is None else messages * route.east_west,
+        "hop_north_south": 0.0 if route is None else messages * route.north_south,
+        "memory_bit": messages * (a_message + ops.latent_fan_out * a_synop),
         "firing": messages,
         "spike": spikes,
         "synop": messages * ops.latent_fan_out,
@@ -173,7 +190,7 @@ def _latents(network: Network, record: SpikeRecord, ops: SynOps, prices: dict[st
         "nat": kl,
     }
     joules = np.zeros(len(kl))
-    for term, price in prices.items():
+    for term, price in prices_of.items():
         if term in each:
             joules = joules + price.value * each[term]
     return LatentEnergy(kl=kl, rate=record.latent.rate.sum(axis=0) / ops.samples, spikes=spikes, joules=joules)
@@ -188,12 +205,18 @@ def _baseline(preset: Preset, ops: SynOps) -> Band:
     return preset.terms["dense_mac"].si * ops.dense_macs
 
 
-def _remarks(preset: Preset, ops: SynOps, prices: dict[str, Band]) -> list[str]:
+def _remarks(preset: Preset, ops: SynOps, prices_of: dict[str, Band], traced: dict[str, Routes]) -> list[str]:
     remarks = []
     if preset.all_in is not None:
         remarks.append(f"The price of '{preset.all_in}' is all-in: nothing is added to it.")
-    if ops.schedule == "graded" and "synop" in prices:
+    if ops.schedule == "graded" and "synop" in prices_of:
         remarks.append("A graded message is priced as one synaptic operation a synapse, whatever its payload.")
+    if traced and preset.mesh is not None and "message" in prices_of:
+        mesh = preset.mesh
+        remarks.append(
+            f"Packets and hops: layers in order on {mesh.columns} x {mesh.rows} tiles of {mesh.cores_per_tile} cores "
+            f"of {mesh.neurons_per_core} neurons; the input enters at the first tile."
+        )
     for name, coefficient in preset.listed.items():
         remarks.append(
             f"Listed, not in the sum: {name} {coefficient.value:g} {coefficient.unit} ({coefficient.table})."

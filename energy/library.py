@@ -1,8 +1,8 @@
 """Presets as data files: the shipped ones by name, a user's own by path.
 
 A preset file is TOML with the keys ``title``, ``description``, ``source``, ``charges``, optionally ``notes``, and
-the tables ``[terms.<term>]``, optionally ``[listed.<anything>]``, ``[not_counted]`` (term = "reason") and
-``[common]``, whose entries are shared by every coefficient that does not give its own.
+the tables ``[terms.<term>]``, optionally ``[listed.<anything>]``, ``[not_counted]`` (term = "reason"), ``[mesh]`` (the
+cores, for hops) and ``[common]``, whose entries are shared by every coefficient that does not give its own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from spiking_pvae.energy.coefficients import Coefficient, Preset
+from spiking_pvae.energy.mapping import CoreMesh
 from spiking_pvae.errors import InputError
 
 _REQUIRED = tuple(item.name for item in fields(Coefficient) if item.default is MISSING)
 _OPTIONAL = tuple(item.name for item in fields(Coefficient) if item.default is not MISSING)
 _NUMBERS = ("value", "low", "high", "voltage")
 _TEXTS = ("title", "description", "source", "charges")
-_TABLES = ("terms", "not_counted", "listed", "common")
+_TABLES = ("terms", "not_counted", "listed", "common", "mesh")
+_MESH = tuple(item.name for item in fields(CoreMesh))
 
 
 def list_presets() -> tuple[str, ...]:
@@ -112,6 +114,7 @@ def parse_preset(text: str, *, name: str, file: str) -> Preset:
             listed=groups["listed"],
             not_counted=data.get("not_counted", {}),
             notes=tuple(notes),
+            mesh=_mesh(f"{file}: [mesh]", data["mesh"]) if "mesh" in data else None,
         )
     except InputError as error:
         raise _within(file, error) from None
@@ -127,6 +130,17 @@ def _coefficient(where: str, entry: object, common: dict[str, Any]) -> Coefficie
             raise InputError(f"{where} {key}", given=repr(value), allowed="a number")
     try:
         return Coefficient(**merged)
+    except InputError as error:
+        raise _within(where, error) from None
+
+
+def _mesh(where: str, entry: dict[str, Any]) -> CoreMesh:
+    _keys(where, entry, required=_MESH, optional=())
+    for key, value in entry.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InputError(f"{where} {key}", given=repr(value), allowed="an integer of at least 1")
+    try:
+        return CoreMesh(**entry)
     except InputError as error:
         raise _within(where, error) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -40,6 +40,12 @@ class Energy(Command):
     """How many images, from the first; all if not given."""
     seed: int = 0
     """Seed of the exponential thresholds."""
+    seconds: float | None = None
+    """Time of an inference in seconds, for static power; without it static power is named as left out."""
+    clock_hz: float | None = None
+    """Clock in hertz, for chips whose power grows with it."""
+    mapping: Literal["chip", "none"] = "chip"
+    """Whether packets and hops are counted on the chip's mesh of cores, where the preset describes one."""
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Estimate and print."""
@@ -53,7 +59,8 @@ class Energy(Command):
             network = load_network(self.source)
             images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
             record, _ = run_network(network, images, terminal, seed=self.seed)
-        result = dict(estimate(network, record, preset).to_json())
+        report = estimate(network, record, preset, seconds=self.seconds, clock_hz=self.clock_hz, mapping=self.mapping)
+        result = dict(report.to_json())
         terminal.emit(result, *summary(result))
         return result
 
@@ -66,7 +73,7 @@ def summary(result: dict[str, Any]) -> tuple[Any, ...]:
     rows = [
         ("joules an inference", quantity(whole["value"], "J")),
         ("  band of the coefficients", f"{quantity(whole['low'], 'J')} .. {quantity(whole['high'], 'J')}"),
-        ("  95% interval over images", " .. ".join(quantity(end, "J") for end in whole["ci95"])),
+        ("  95% interval over images", _interval(whole["ci95"])),
         ("event synops", f"{result['event_synops']:,.0f}"),
         ("spike synops", f"{result['spike_synops']:,.0f}"),
         ("neuron updates", f"{result['neuron_updates']:,.0f}"),
@@ -81,3 +88,7 @@ def summary(result: dict[str, Any]) -> tuple[Any, ...]:
         table(f"Energy on {result['hardware']}, {result['samples']} inferences", ("", "value"), rows),
         table("Where it goes", ("part", "joules an inference"), parts),
     )
+
+
+def _interval(ends: list[float] | None) -> str:
+    return "-" if ends is None else " .. ".join(quantity(end, "J") for end in ends)

@@ -1,0 +1,160 @@
+"""A simple core mapping: where populations sit on a mesh of cores, and how far their messages travel.
+
+Every layer takes whole cores, in the order of the flow and of its neurons, `neurons_per_core` at a time; cores fill
+tiles, tiles fill the mesh row by row. The input enters at the first tile. A message goes once to every core that holds
+a synapse of its neuron (a packet), first along its row, then along its column:
+
+    hops = |column - column'| east-west + |row - row'| north-south
+
+It is the mapping of a naive compiler, an assumption of the estimate: a better placement shortens the way, and a limit
+on synaptic memory may spread a layer over more cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import singledispatch
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spiking_pvae.deploy.ir import Conv2d, Dense, Network
+from spiking_pvae.errors import InputError, LimitError, UnsupportedError
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoreMesh:
+    """Cores of one chip: `columns` x `rows` tiles of `cores_per_tile` cores of `neurons_per_core` neurons."""
+
+    neurons_per_core: int
+    cores_per_tile: int
+    columns: int
+    rows: int
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if getattr(self, item.name) < 1:
+                raise InputError(item.name, given=getattr(self, item.name), allowed="an integer of at least 1")
+
+    @property
+    def cores(self) -> int:
+        """Cores of the chip."""
+        return self.cores_per_tile * self.columns * self.rows
+
+    def place(self, cores: Int64) -> tuple[Int64, Int64]:
+        """Return column and row of the tile of each core."""
+        tile = cores // self.cores_per_tile
+        return tile % self.columns, tile // self.columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Routes:
+    """What one message of each neuron of a population causes; int64 of shape (neurons,).
+
+    Parameters
+    ----------
+    packets : ndarray
+        Cores that it reaches.
+    east_west, north_south : ndarray
+        Tile borders that it crosses on the way to them.
+    """
+
+    packets: Int64
+    east_west: Int64
+    north_south: Int64
+
+
+@singledispatch
+def cores_reached(synapse: object, neurons_per_core: int, *, skip_zero_weights: bool = True) -> NDArray[np.bool_]:
+    """Return which cores of the layer hold a synapse of each source neuron.
+
+    Parameters
+    ----------
+    synapse : Synapse
+        Connections of the layer.
+    neurons_per_core : int
+    skip_zero_weights : bool
+        Whether a synapse of weight 0 is absent.
+
+    Returns
+    -------
+    ndarray of bool, shape (inputs, cores of the layer)
+
+    Raises
+    ------
+    UnsupportedError
+        Nothing is known of this type of synapse.
+    """
+    raise UnsupportedError(f"The core mapping of synapses of type '{type(synapse).__name__}'", nearest="Dense, Conv2d")
+
+
+@cores_reached.register
+def _(synapse: Dense, neurons_per_core: int, *, skip_zero_weights: bool = True) -> NDArray[np.bool_]:
+    stored = synapse.weight != 0 if skip_zero_weights else np.ones_like(synapse.weight, bool)
+    starts = np.arange(0, len(stored), neurons_per_core)
+    return np.logical_or.reduceat(stored, starts, axis=0).T
+
+
+@cores_reached.register
+def _(synapse: Conv2d, neurons_per_core: int, *, skip_zero_weights: bool = True) -> NDArray[np.bool_]:
+    outputs, group_inputs, kernel_rows, kernel_columns = synapse.weight.shape
+    channels, height, width = synapse.input_shape
+    _, out_height, out_width = synapse.output_shape
+    core = np.arange(synapse.outputs).reshape(synapse.output_shape) // neurons_per_core
+    reached = np.zeros((channels, height, width, int(core.max()) + 1), bool)
+    for o, c, i, j in np.ndindex(outputs, group_inputs, kernel_rows, kernel_columns):
+        if skip_zero_weights and synapse.weight[o, c, i, j] == 0:
+            continue
+        channel = o // (outputs // synapse.groups) * group_inputs + c
+        y = np.arange(out_height) * synapse.stride[0] - synapse.padding[0] + i * synapse.dilation[0]
+        x = np.arange(out_width) * synapse.stride[1] - synapse.padding[1] + j * synapse.dilation[1]
+        rows, columns = np.flatnonzero((y >= 0) & (y < height)), np.flatnonzero((x >= 0) & (x < width))
+        reached[channel, y[rows][:, None], x[columns], core[o][np.ix_(rows, columns)]] = True
+    return reached.reshape(synapse.inputs, -1)
+
+
+def routes(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool = True) -> dict[str, Routes]:
+    """Place a network on a mesh and trace a message of every neuron.
+
+    Parameters
+    ----------
+    network : Network
+    mesh : CoreMesh
+    skip_zero_weights : bool
+        Whether synapses of weight 0 are absent.
+
+    Returns
+    -------
+    dict of str to Routes
+        By the name of the sending population, ``input`` included; the readout sends nothing.
+
+    Raises
+    ------
+    LimitError
+        The network needs more cores than the mesh has.
+    """
+    needed = sum(-(-layer.neurons // mesh.neurons_per_core) for layer in network.layers)
+    if needed > mesh.cores:
+        raise LimitError(
+            "network",
+            limit=f"{mesh.cores} cores of {mesh.neurons_per_core} neurons",
+            value=needed,
+            remedy="Leave hops out with --mapping none.",
+        )
+    found: dict[str, Routes] = {}
+    source, source_cores, first = "input", np.zeros(network.input.neurons, np.int64), 0
+    for layer in network.layers:
+        reached = cores_reached(layer.synapse, mesh.neurons_per_core, skip_zero_weights=skip_zero_weights)
+        columns, rows = mesh.place(first + np.arange(reached.shape[1]))
+        from_column, from_row = mesh.place(source_cores)
+        found[source] = Routes(
+            packets=reached.sum(axis=1, dtype=np.int64),
+            east_west=(reached * np.abs(from_column[:, None] - columns)).sum(axis=1, dtype=np.int64),
+            north_south=(reached * np.abs(from_row[:, None] - rows)).sum(axis=1, dtype=np.int64),
+        )
+        source = layer.name
+        source_cores = first + np.arange(layer.neurons) // mesh.neurons_per_core
+        first += reached.shape[1]
+    return found

@@ -1,0 +1,35 @@
+"""Bits that pass between memory and logic: weights, membranes and messages.
+
+    synapses   event_synops (weight bits + 2 membrane bits)      a weight is read, a membrane read and written back
+    updates    (active + inactive) 2 membrane bits
+    messages   2 message bits                                    written by the sender, read by the receiver
+
+The scheme is that of Lemaire et al. (ICONIP 2022) with this network's own widths in place of their 32 bits, so that
+fewer bits a weight move less. It takes every access to go to memory: a design that keeps membranes in registers while
+it accumulates moves less.
+
+References
+----------
+E. Lemaire et al., "An analytical estimation of spiking neural networks energy efficiency", arXiv 2210.13107.
+"""
+
+from __future__ import annotations
+
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.numerics import MEMBRANE, PAYLOAD, IntegerFormat
+from spiking_pvae.deploy.record import Schedule
+
+
+def width(format_: IntegerFormat) -> int:
+    """Return the bits that hold every integer of a range."""
+    return max((-format_.low - 1).bit_length(), format_.high.bit_length()) + int(format_.low < 0)
+
+
+MEMBRANE_BITS = width(MEMBRANE)
+
+
+def message_bits(network: Network, population: str, schedule: Schedule) -> int:
+    """Return the bits of a message's content: the input's width, a graded payload, or a single spike."""
+    if schedule == "unary":
+        return 1
+    return network.input.bits if population == "input" else width(PAYLOAD)

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spiking_pvae.deploy.ir import Conv2d
+from spiking_pvae.energy import CoreMesh, estimate, load_preset
+from spiking_pvae.energy.mapping import cores_reached, routes
+from spiking_pvae.errors import InputError, LimitError, UnsupportedError
+
+MESH = CoreMesh(neurons_per_core=2, cores_per_tile=1, columns=2, rows=3)
+
+
+def walk(network: Any, mesh: CoreMesh) -> dict[str, list[tuple[int, int, int]]]:
+    """Place and route synapse by synapse."""
+    core, first = {"input": [0] * network.input.neurons}, 0
+    for layer in network.layers:
+        core[layer.name] = [first + i // mesh.neurons_per_core for i in range(layer.neurons)]
+        first = core[layer.name][-1] + 1
+    found, source = {}, "input"
+    for layer in network.layers:
+        rows = []
+        for j, start in enumerate(core[source]):
+            ends = {core[layer.name][i] for i in range(layer.neurons) if layer.synapse.weight[i, j] != 0}
+            tiles = [divmod(end // mesh.cores_per_tile, mesh.columns) for end in ends]
+            row, column = divmod(start // mesh.cores_per_tile, mesh.columns)
+            rows.append((len(ends), sum(abs(c - column) for _, c in tiles), sum(abs(r - row) for r, _ in tiles)))
+        found[source] = rows
+        source = layer.name
+    return found
+
+
+def test_routes_equal_a_walk_over_single_synapses(make_network: Any) -> None:
+    rng = np.random.default_rng(2)
+    network = make_network(rng.integers(-1, 2, (4, 3)), rng.integers(-1, 2, (3, 4)), rng.integers(-1, 2, (3, 3)))
+    found = routes(network, MESH)
+    for name, rows in walk(network, MESH).items():
+        route = found[name]
+        triples = zip(route.packets, route.east_west, route.north_south, strict=True)
+        assert [tuple(map(int, triple)) for triple in triples] == rows
+    assert sum(route.east_west.sum() + route.north_south.sum() for route in found.values()) > 0
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 1000),
+    shift=st.tuples(st.integers(1, 2), st.integers(0, 2), st.integers(1, 2)),
+    groups=st.sampled_from([1, 2]),
+    per_core=st.integers(1, 7),
+)
+def test_a_convolution_reaches_the_cores_of_its_matrix(
+    seed: int, shift: tuple[int, int, int], groups: int, per_core: int
+) -> None:
+    stride, padding, dilation = shift
+    weight = np.random.default_rng(seed).integers(-1, 2, (4, 4 // groups, 2, 3)).astype(np.int8)
+    synapse = Conv2d(
+        weight=weight, exponent=0, bits=8, input_shape=(4, 6, 7), stride=(stride, 1), padding=(padding, 1),
+        dilation=(dilation, 1), groups=groups,
+    )  # fmt: skip
+    # Oracle: the gradient of |conv| weights gives which outputs an input reaches.
+    unit = torch.eye(4 * 6 * 7, dtype=torch.float64).reshape(-1, 4, 6, 7)
+    matrix = torch.nn.functional.conv2d(
+        unit, torch.from_numpy(np.abs(weight).astype(float)), stride=(stride, 1), padding=(padding, 1),
+        dilation=(dilation, 1), groups=groups,
+    ).flatten(1).numpy()  # fmt: skip
+    expected = [[row[i : i + per_core].any() for i in range(0, matrix.shape[1], per_core)] for row in matrix]
+    assert cores_reached(synapse, per_core).tolist() == expected
+
+
+def test_hops_and_packets_by_hand(make_network: Any, make_record: Any) -> None:
+    # Two latents on core 0 (tile 0), four readouts on cores 1 and 2 (tiles 1 and 2 of a row of three). A message of
+    # latent 0 reaches both cores, 1 + 2 hops east; one of latent 1 reaches the last, 2 hops.
+    network = make_network(np.ones((2, 1)), np.array([[1, 0], [1, 0], [1, 0], [1, 1]]))
+    counts = {"input": np.array([[1]]), "latents": np.array([[1, 3]])}
+    record = make_record(network, blocks=(1,), counts=counts)
+    preset = load_preset("loihi_davies2018")
+    mesh = CoreMesh(neurons_per_core=2, cores_per_tile=1, columns=3, rows=1)
+    report = estimate(network, record, replace(preset, mesh=mesh))
+    assert report.by_term["hop_east_west"].value == pytest.approx((1 + 2 + 2) * 3.0e-12)
+    assert report.by_term["hop_north_south"].value == 0
+    assert report.by_term["message"].value == pytest.approx((1 + 2 + 1) * 1.7e-12)
+    each = [2 * 1.7 + 3 * 3.0 + 4 * 23.6, 1.7 + 2 * 3.0 + 23.6]
+    assert report.latents.joules == pytest.approx(np.array(each) * 1e-12)
+    assert any("Packets and hops" in note for note in report.notes)
+
+
+def test_without_a_mesh_hops_are_named_as_left_out(make_network: Any, make_record: Any) -> None:
+    network = make_network(np.ones((3, 4)), np.ones((4, 3)))
+    record = make_record(network)
+    preset = load_preset("loihi_davies2018")
+    for report in (
+        estimate(network, record, preset, mapping="none"),
+        estimate(network, record, replace(preset, mesh=None)),
+    ):
+        assert "mesh" in report.not_counted["hop_east_west"]
+        assert "hop_east_west" not in report.by_term
+    assert "hop_east_west" not in estimate(network, record, preset).not_counted
+
+
+def test_hops_without_a_price_are_refused_by_name(make_network: Any, make_record: Any) -> None:
+    network = make_network(np.ones((3, 4)), np.ones((4, 3)))
+    preset = load_preset("loihi_davies2018")
+    terms = {name: price for name, price in preset.terms.items() if name != "hop_east_west"}
+    near = CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=8, rows=8)
+    with pytest.raises(InputError, match="'hop_east_west'"):
+        estimate(network, make_record(network), replace(preset, terms=terms, mesh=near))
+
+
+def test_a_mesh_too_small_is_a_limit(make_network: Any, make_record: Any) -> None:
+    network = make_network(np.ones((3, 4)), np.ones((4, 3)))
+    small = replace(
+        load_preset("loihi_davies2018"), mesh=CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=2, rows=2)
+    )
+    with pytest.raises(LimitError, match="4 cores of 1 neurons"):
+        estimate(network, make_record(network), small)
+    with pytest.raises(InputError, match="columns"):
+        CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=0, rows=2)
+
+
+def test_unknown_synapses_are_refused() -> None:
+    class Wormhole: ...
+
+    with pytest.raises(UnsupportedError, match="'Wormhole'"):
+        cores_reached(Wormhole(), 4)

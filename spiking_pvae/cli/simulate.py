@@ -41,8 +41,10 @@ class Simulate(Command):
     """Counts as payloads in one step, or as single spikes over many."""
     steps: int = DEFAULT_STEPS
     """Steps T of a firing phase in the unary schedule."""
-    backend: BackendName = "reference"
-    """What computes."""
+    backend: BackendName = "auto"
+    """What computes: the compiled kernels (numba, also auto) or the readable reference. The counts are the same."""
+    threads: int | None = None
+    """Threads of the compiled backend; all processors if not given. No influence on the counts."""
     record: Path | None = None
     """Folder for the record, with the network inside; `spiking-pvae energy` reads it."""
     force: bool = False
@@ -64,6 +66,7 @@ class Simulate(Command):
             schedule=self.schedule,
             steps=self.steps,
             backend=self.backend,
+            threads=self.threads,
         )
         if self.record is not None:
             save_recording(network, record, self.record, force=self.force)
@@ -89,7 +92,8 @@ def simulate(
     seed: int = 0,
     schedule: Schedule = "graded",
     steps: int = DEFAULT_STEPS,
-    backend: BackendName = "reference",
+    backend: BackendName = "auto",
+    threads: int | None = None,
 ) -> tuple[SpikeRecord, dict[str, Any]]:
     """Simulate with a progress display; return the record and its summary."""
     from spiking_pvae.deploy.simulate import simulate as run
@@ -103,6 +107,7 @@ def simulate(
             schedule=schedule,
             steps=steps,
             backend_name=backend,
+            threads=threads,
             report=lambda done, _: tick(done),
         )
     seconds = time.perf_counter() - started
@@ -122,7 +127,7 @@ def simulate(
         "schedule": schedule,
         "steps": record.steps,
         "seed": seed,
-        "backend": backend,
+        "backend": "numba" if backend == "auto" else backend,
         "spikes_per_inference": int(record.tally(network.latent.name).spikes.sum()) / record.samples,
         "layers": per_inference,
         "counts_sha256": record.counts_sha256,

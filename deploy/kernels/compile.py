@@ -1,0 +1,24 @@
+"""How kernels are compiled: on first use, without the interpreter's lock, kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+from numba.extending import intrinsic
+
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
+
+
+def compiled(function: Kernel) -> Kernel:
+    """Compile a function for the types it is called with."""
+    decorate: Any = njit(nogil=True, cache=True)
+    kernel: Kernel = decorate(function)
+    return kernel
+
+
+def instruction(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function that writes LLVM instructions callable from kernels of its own file."""
+    written: Callable[..., Any] = intrinsic(function)
+    return written

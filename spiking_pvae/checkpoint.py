@@ -2,8 +2,8 @@
 
 run.json                 settings, data, versions, summary
 model.safetensors        weights of the finished model
-checkpoint.safetensors   weights, optimiser and history after the last whole epoch
-metrics.jsonl            one JSON object an epoch
+checkpoint.safetensors   weights, optimiser, averages and history after some step
+scalars.jsonl            one JSON object a scalar and epoch
 """
 
 from __future__ import annotations
@@ -19,36 +19,47 @@ from torch import Tensor
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.model import PoissonVAE
-from spiking_pvae.storage import load_arrays, read_json, save_arrays, write_json, write_text
+from spiking_pvae.scalars import History, read_scalars, write_scalars
+from spiking_pvae.storage import load_arrays, read_json, save_arrays, write_json
 from spiking_pvae.version import __version__
 
 MODEL_KIND = "spiking-pvae model 1"
-CHECKPOINT_KIND = "spiking-pvae checkpoint 1"
+CHECKPOINT_KIND = "spiking-pvae checkpoint 2"
 RUN_KIND = "spiking-pvae run 1"
 
-History = list[dict[str, float]]
+CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """Training state after a whole epoch.
+    """Training state after a step.
+
+    Everything random is a function of the seed and the step, so that no generator has a state to keep.
 
     Parameters
     ----------
-    epoch : int
-        Epochs done.
+    step : int
+        Steps done.
     tensors : dict of str to Tensor
-        Weights (``model.*``) and optimiser state (``optimizer.<parameter>.<moment>``).
+        Named ``<group>.<name>``: weights (``model``), ``optimizer``, ``average``, ``best``, ``scaler`` and ``sums``.
     history : list of dict
         One entry an epoch.
     settings : dict
         Settings the state belongs to; a resumed run must have the same.
+    seconds : float
+        Time spent on it so far.
     """
 
-    epoch: int
+    step: int
     tensors: dict[str, Tensor]
     history: History
     settings: dict[str, Any]
+    seconds: float
+
+    def group(self, name: str) -> dict[str, Tensor]:
+        """Return the tensors of one group, without its name."""
+        prefix = f"{name}."
+        return {key.removeprefix(prefix): value for key, value in self.tensors.items() if key.startswith(prefix)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +76,10 @@ class Run:
         Hash of the data set's recipe or content.
     steps : int
         Optimiser steps done.
+    epoch : int
+        Epoch whose weights these are: the last, or the best where the training stopped early.
     seconds : float
-        Wall time of the training, this process only.
+        Wall time of the training, without the time between a stop and its resumption.
     history : list of dict
         One entry an epoch.
     """
@@ -76,6 +89,7 @@ class Run:
     data: str
     fingerprint: str
     steps: int
+    epoch: int
     seconds: float
     history: History
 
@@ -119,19 +133,58 @@ def settings_of(model: PoissonVAE, train: TrainConfig, data: str, fingerprint: s
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write the training state and its metrics; a kill at any moment leaves the last whole one."""
-    state = {"epoch": checkpoint.epoch, "history": checkpoint.history, "settings": checkpoint.settings}
+    """Write the training state and its scalars; a kill at any moment leaves the last whole one."""
+    state = {
+        "step": checkpoint.step,
+        "history": checkpoint.history,
+        "settings": checkpoint.settings,
+        "seconds": checkpoint.seconds,
+    }
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in checkpoint.tensors.items()}
-    save_arrays(folder / "checkpoint.safetensors", arrays, kind=CHECKPOINT_KIND, metadata={"state": json.dumps(state)})
-    write_text(folder / "metrics.jsonl", "".join(json.dumps(entry) + "\n" for entry in checkpoint.history))
+    save_arrays(folder / CHECKPOINT, arrays, kind=CHECKPOINT_KIND, metadata={"state": json.dumps(state)})
+    write_scalars(folder, checkpoint.history)
 
 
 def load_checkpoint(folder: Path) -> Checkpoint:
     """Read the training state of a run folder."""
-    arrays, metadata = load_arrays(folder / "checkpoint.safetensors", kind=CHECKPOINT_KIND)
+    arrays, metadata = load_arrays(folder / CHECKPOINT, kind=CHECKPOINT_KIND)
     state = json.loads(metadata["state"])
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Checkpoint(tensors=tensors, **state)
+
+
+def resumable(folder: Path, settings: dict[str, Any]) -> Checkpoint | None:
+    """Read the checkpoint of a folder, if it has one.
+
+    Raises
+    ------
+    InputError
+        It belongs to other settings or data.
+    DamagedFileError
+        It is damaged.
+    """
+    if not (folder / CHECKPOINT).is_file():
+        return None
+    checkpoint = load_checkpoint(folder)
+    was, now = _flat(checkpoint.settings), _flat(settings)
+    changed = [key for key in sorted(was | now) if was.get(key) != now.get(key)]
+    if changed:
+        raise InputError(
+            "resumed run",
+            given=", ".join(f"{key} {now.get(key)} instead of {was.get(key)}" for key in changed),
+            allowed="the settings and the data it was started with",
+            remedy="Give the same options, or another folder.",
+        )
+    return checkpoint
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Name every setting ``group.name``."""
+    return {
+        f"{group}.{name}": value
+        for group, values in settings.items()
+        for name, value in (values.items() if isinstance(values, dict) else [("value", values)])
+    }
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -146,6 +199,7 @@ def save_run(folder: Path, run: Run) -> None:
             "torch": str(torch.__version__),
             **settings_of(run.model, run.train, run.data, run.fingerprint),
             "steps": run.steps,
+            "epoch": run.epoch,
             "seconds": run.seconds,
             "model_sha256": sha256,
         },
@@ -188,17 +242,15 @@ def load_run(folder: Path | str) -> Run:
         train = TrainConfig(**manifest["train"])
         model = PoissonVAE(config, tuple(manifest["image_shape"]))
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
-        history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         return Run(
             model=model,
             train=train,
             data=manifest["data"]["name"],
             fingerprint=manifest["data"]["fingerprint"],
             steps=manifest["steps"],
+            epoch=manifest["epoch"],
             seconds=manifest["seconds"],
-            history=history,
+            history=read_scalars(folder),
         )
-    except (KeyError, TypeError, RuntimeError, OSError, json.JSONDecodeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except (KeyError, TypeError, RuntimeError) as error:
         raise DamagedFileError(folder, f"does not fit together ({error}).", "Train again.") from error

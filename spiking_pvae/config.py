@@ -15,6 +15,9 @@ ModelKind = Literal["poisson"]
 EncoderKind = Literal["linear"]
 DecoderKind = Literal["linear"]
 Estimator = Literal["exact"]
+OptimizerKind = Literal["adam", "adamax"]
+ScheduleKind = Literal["one-cycle", "warmup-cosine"]
+Precision = Literal["32", "tf32", "bf16", "fp16"]
 
 
 def _require(condition: bool, what: str, given: object, allowed: str, remedy: str = "") -> None:
@@ -53,26 +56,45 @@ class TrainConfig:
 
     estimator: Estimator = "exact"
     """Gradient estimator; `exact` is the closed form of a linear decoder."""
+    optimizer: OptimizerKind = "adam"
+    """adam (betas 0.9, 0.99) or adamax (0.9, 0.999)."""
+    schedule: ScheduleKind = "one-cycle"
+    """Learning rate: one-cycle, or a linear warm-up and a cosine down to 1e-5."""
     epochs: int = 15
     """Passes over the training images."""
     batch_size: int = 500
-    """Images a step."""
+    """Images a step, over all processes together."""
     learning_rate: float = 0.01
-    """Peak of the one-cycle learning rate of Adam."""
+    """Peak of the learning rate."""
+    warmup_epochs: int = 5
+    """Epochs of linear warm-up of the warmup-cosine schedule."""
     beta_warmup: float = 0.3
-    """Share of the steps over which beta rises linearly from 1e-4 of its value."""
+    """Share of the steps over which beta rises linearly from 1e-4 to its value."""
     gradient_clip: float = 500.0
     """Largest allowed norm of the gradient."""
+    average: float = 0.0
+    """Decay of an exponential moving average of the weights, which then is the result; 0 for none."""
+    patience: int = 0
+    """Stop after so many epochs without a better objective on the held-out training images; 0 to never stop early."""
+    held_out: float = 0.05
+    """Share of the training images held out to decide when to stop, where patience is not 0."""
     seed: int = 0
-    """Seed of initial weights, data order and augmentation."""
+    """Seed of initial weights, data order, augmentation and draws."""
     device: str = "auto"
     """auto, cpu, cuda or cuda:i."""
+    precision: Precision = "32"
+    """32, tf32 (matrix products on CUDA), bf16 or fp16 (mixed)."""
+    compile: bool = False
+    """Compile the training step with torch.compile."""
 
     def __post_init__(self) -> None:
-        _require(self.epochs >= 1, "epochs", self.epochs, "an integer of at least 1")
-        _require(self.batch_size >= 1, "batch_size", self.batch_size, "an integer of at least 1")
-        _require(self.seed >= 0, "seed", self.seed, "an integer of at least 0")
+        for name in ("epochs", "batch_size"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "an integer of at least 1")
+        for name in ("seed", "warmup_epochs", "patience"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "an integer of at least 0")
         for name in ("learning_rate", "gradient_clip"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
         _require(0 <= self.beta_warmup <= 1, "beta_warmup", self.beta_warmup, "a share between 0 and 1")
+        _require(0 <= self.average < 1, "average", self.average, "a decay of at least 0 and below 1")
+        _require(0 < self.held_out < 1, "held_out", self.held_out, "a share between 0 and 1, both excluded")

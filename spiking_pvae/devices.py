@@ -38,6 +38,11 @@ def available_memory() -> int:
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device now."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available_memory()
+
+
 def training_memory(model: ModelConfig, image_shape: ImageShape, train: TrainConfig) -> int:
     """Estimate the bytes that training needs beyond the data.
 

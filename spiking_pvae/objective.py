@@ -33,7 +33,7 @@ class Elbo:
     reconstruction: Tensor
     kl: Tensor
 
-    def objective(self, beta: float) -> Tensor:
+    def objective(self, beta: float | Tensor) -> Tensor:
         """Mean over the batch of reconstruction + beta * KL; a scalar."""
         return (self.reconstruction + beta * self.kl).mean()
 

@@ -1,19 +1,31 @@
-"""Schedules as functions of the step."""
+"""Schedules as functions of the step: the learning rate, beta and the temperature.
+
+Each is a pure function of (step, steps), so that a resumed run needs no state of them.
+"""
 
 from __future__ import annotations
 
 import math
 
+from spiking_pvae.config import TrainConfig
+
 BETA_START = 1e-4
-"""Share of beta at the first step of the warm-up."""
+"""Value of beta at the first step of its warm-up."""
+WARMUP_COSINE_END = 1e-5
+"""Last learning rate of the warm-up and cosine schedule."""
+
+
+def ramp(step: int, steps: int, start: float, end: float, share: float) -> float:
+    """Linear from `start` at step 0 to `end` at step ``share * steps``, then constant."""
+    rising = share * steps
+    if step >= rising:
+        return end
+    return start + (end - start) * step / rising
 
 
 def warm_beta(step: int, steps: int, beta: float, warmup: float) -> float:
-    """Linear rise from BETA_START * beta at step 0 to beta at step ``warmup * steps``, then constant."""
-    rising = warmup * steps
-    if step >= rising:
-        return beta
-    return beta * (BETA_START + (1.0 - BETA_START) * step / rising)
+    """Linear rise from BETA_START at step 0 to `beta` at step ``warmup * steps``, then constant."""
+    return ramp(step, steps, min(BETA_START, beta), beta, warmup)
 
 
 def one_cycle(
@@ -42,3 +54,31 @@ def one_cycle(
     else:
         low, high, phase = end, 1.0, 1.0 - (step - rising) / max(1.0, steps - 1 - rising)
     return peak * (low + (high - low) * 0.5 * (1.0 - math.cos(math.pi * min(1.0, max(0.0, phase)))))
+
+
+def warmup_cosine(step: int, steps: int, peak: float, *, warmup: int, end: float = WARMUP_COSINE_END) -> float:
+    """Learning rate of the papers' public code: linear up to `peak`, then half a cosine down to `end`.
+
+    Parameters
+    ----------
+    step, steps : int
+        Current step and number of steps.
+    peak : float
+        Rate at the last step of the warm-up.
+    warmup : int
+        Steps of the warm-up.
+    end : float
+        Last rate; `peak` where that is lower.
+    """
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    low = min(end, peak)
+    phase = min(1.0, (step - warmup) / max(1, steps - 1 - warmup))
+    return low + (peak - low) * 0.5 * (1 + math.cos(math.pi * phase))
+
+
+def learning_rate(step: int, steps: int, steps_an_epoch: int, config: TrainConfig) -> float:
+    """Learning rate of a step by the schedule that `config` names."""
+    if config.schedule == "one-cycle":
+        return one_cycle(step, steps, config.learning_rate)
+    return warmup_cosine(step, steps, config.learning_rate, warmup=config.warmup_epochs * steps_an_epoch)

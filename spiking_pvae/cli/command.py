@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from spiking_pvae.cli.terminal import Terminal
 from spiking_pvae.types import Dataset
@@ -21,6 +21,11 @@ class Command:
     """No messages and no progress."""
     debug: bool = False
     """Show the traceback of an error."""
+
+    @classmethod
+    def defaults(cls, options: Sequence[str]) -> Self | None:
+        """Return the command's defaults where options, not yet parsed, choose other ones than the class's."""
+        return None
 
     def execute(self, terminal: Terminal) -> Mapping[str, Any]:
         """Do the work, print the result and return it as JSON values."""

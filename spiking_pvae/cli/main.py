@@ -85,7 +85,9 @@ def _run(name: str, options: list[str]) -> int:
     debug = "--debug" in options
     try:
         kind = getattr(import_module(f"spiking_pvae.cli.{name}"), COMMANDS[name][0])
-        command: Command = tyro.cli(kind, prog=f"spiking-pvae {name}", args=options)
+        chosen: Command | None = kind.defaults(options)
+        default = tyro.MISSING_NONPROP if chosen is None else chosen
+        command: Command = tyro.cli(kind, prog=f"spiking-pvae {name}", args=options, default=default)
         terminal = Terminal(as_json=command.json, quiet=command.quiet)
         command.execute(terminal)
     except SystemExit as stop:  # tyro ends the process on --help and on unknown options

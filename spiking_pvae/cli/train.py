@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import InputError
+from spiking_pvae.recipes import RecipeName, find_recipe
 from spiking_pvae.types import Dataset
 
 
@@ -26,6 +28,8 @@ class Train(Command):
 
     out: Path
     """Run folder to write."""
+    recipe: RecipeName = "default"
+    """Settings to start from; the options given beside it go first."""
     data: str = "natural"
     """Name of a data set (spiking-pvae data) or a path."""
     data_folder: Path | None = None
@@ -37,12 +41,30 @@ class Train(Command):
     force: bool = False
     """Write into a folder that holds files."""
 
+    @classmethod
+    def defaults(cls, options: Sequence[str]) -> Train | None:
+        """Return the settings of the recipe among the options."""
+        name = chosen_recipe(options)
+        if name is None:
+            return None
+        recipe = find_recipe(name)
+        return cls(out=tyro.MISSING, recipe=recipe.name, model=recipe.model, train=recipe.train)
+
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Train, save, print a summary."""
         dataset = load_data(self.data, self.data_folder, terminal)
         result = train(dataset, self, terminal)
         terminal.emit(result, summary(result))
         return result
+
+
+def chosen_recipe(options: Sequence[str]) -> str | None:
+    """Find the value of --recipe among options that are not yet parsed."""
+    for place, option in enumerate(options):
+        flag, given, value = option.partition("=")
+        if flag == "--recipe":
+            return value if given else next(iter(options[place + 1 :]), None)
+    return None
 
 
 def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any]:
@@ -73,7 +95,7 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
         except KeyboardInterrupt:
             terminal.say(f"Stopped. Go on with: the same command and --resume (folder {options.out})")
             raise
-    last = run.history[-1]
+    last = run.history[run.epoch - 1]
     return {
         "run_dir": str(options.out),
         "epochs": int(last["epoch"]),

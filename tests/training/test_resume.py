@@ -1,0 +1,132 @@
+"""A run that was stopped ends exactly as the unbroken one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from spiking_pvae.checkpoint import load_checkpoint, load_run
+from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.errors import DamagedFileError, InputError
+from spiking_pvae.model import PoissonVAE
+from spiking_pvae.training import Progress, fit
+from spiking_pvae.types import Dataset
+
+MODEL = ModelConfig(latents=7)
+BASE = TrainConfig(epochs=4, batch_size=20, device="cpu")  # 53 images: the last batch has 13
+CONFIGS = {
+    "default": BASE,
+    "paper": replace(BASE, optimizer="adamax", schedule="warmup-cosine", warmup_epochs=1, learning_rate=0.005),
+    "averaged": replace(BASE, average=0.9),
+    "stopping": replace(BASE, patience=1, held_out=0.3, epochs=8, learning_rate=0.3, beta_warmup=0.1),
+}
+
+
+def run(dataset: Dataset, config: TrainConfig, out: Path | None = None, stop_at: int = 0) -> dict[str, Tensor]:
+    """Train, or go on; raise KeyboardInterrupt after step `stop_at`."""
+
+    def report(progress: Progress) -> None:
+        if progress.step == stop_at:
+            raise KeyboardInterrupt
+
+    model = PoissonVAE(MODEL, dataset.shape, seed=config.seed)
+    # Every step writes a checkpoint, before it is reported as done in the next one.
+    fit(model, dataset, config, out=out, resume=True, report=report, checkpoint_seconds=0.0)
+    return model.state_dict()
+
+
+def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_stopped_run_ends_as_the_unbroken_one(name: str, tiny: Dataset, tmp_path: Path) -> None:
+    config = CONFIGS[name]
+    (tmp_path / "whole").mkdir()
+    whole = run(tiny, config, tmp_path / "whole")
+    expected = load_run(tmp_path / "whole")
+    if name == "stopping":
+        assert expected.epoch < config.epochs  # it does stop early, or the test shows nothing
+    for step in {1, 3, 5, expected.steps - 1}:  # within an epoch, at its end, near the end of all
+        out = tmp_path / f"stopped at {step}"
+        out.mkdir()
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, config, out, stop_at=step)
+        assert_same(run(tiny, config, out), whole)
+        found = load_run(out)
+        assert (found.steps, found.epoch) == (expected.steps, expected.epoch)
+        assert [dict(entry, wall_time=0) for entry in found.history] == [
+            dict(entry, wall_time=0) for entry in expected.history
+        ]
+
+
+def test_a_finished_run_resumed_stays_as_it_is(tiny: Dataset, tmp_path: Path) -> None:
+    assert_same(run(tiny, BASE, tmp_path), run(tiny, BASE, tmp_path))
+
+
+def test_the_seed_changes_the_result(tiny: Dataset) -> None:
+    one, other = (run(tiny, replace(BASE, seed=seed)) for seed in (0, 1))
+    assert not torch.equal(one["prior_log_rate"], other["prior_log_rate"])
+
+
+def test_other_settings_are_refused_by_name(tiny: Dataset, tmp_path: Path) -> None:
+    run(tiny, BASE, tmp_path)
+    with pytest.raises(InputError, match=r"train\.learning_rate 0\.02 instead of 0\.01"):
+        run(tiny, replace(BASE, learning_rate=0.02), tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 9, 400, -1])
+def test_a_truncated_checkpoint_is_refused(keep: int, tiny: Dataset, tmp_path: Path) -> None:
+    run(tiny, BASE, tmp_path)
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DamagedFileError):
+        run(tiny, BASE, tmp_path)
+
+
+def _child(dataset: Dataset, config: TrainConfig, out: str) -> None:
+    torch.set_num_threads(1)
+    run(dataset, config, Path(out))
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_change_nothing(tiny: Dataset, tmp_path: Path) -> None:
+    """SIGKILL lands anywhere: within a step, within the writing of a checkpoint, between two renames."""
+    config = replace(CONFIGS["averaged"], epochs=15)  # 45 steps, each with a checkpoint
+    torch.set_num_threads(1)
+    (tmp_path / "whole").mkdir()
+    whole = run(tiny, config, tmp_path / "whole")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["spiking_pvae.training"])
+    draws = torch.rand(20, generator=torch.Generator().manual_seed(7)).tolist()
+    reached = []
+    for number, share in enumerate(draws):
+        out = tmp_path / f"killed {number}"
+        out.mkdir()
+        child = context.Process(target=_child, args=(tiny, config, str(out)))
+        child.start()
+        until = int(share * 42)
+        while child.is_alive() and (not (out / "scalars.jsonl").exists() or _steps(out) < until):
+            time.sleep(0.0005)
+        time.sleep(share * 0.004)  # anywhere within the next step or two
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGKILL)
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        reached.append(load_checkpoint(out).step)
+        assert_same(run(tiny, config, out), whole)
+    assert len(set(reached)) >= 10  # the moments differ
+
+
+def _steps(out: Path) -> int:
+    return load_checkpoint(out).step if (out / "checkpoint.safetensors").exists() else 0

@@ -14,6 +14,7 @@ from spiking_pvae import __version__
 COMMANDS = {
     "run": ("Run", "the main job: train, convert, simulate, energy"),
     "train": ("Train", "train a P-VAE"),
+    "prune": ("Prune", "fewer synapses for a trained model, with fine-tuning"),
     "evaluate": ("Evaluate", "held-out numbers of a trained model"),
     "convert": ("Convert", "integer spike-count network of a trained model, and what the conversion costs"),
     "simulate": ("Simulate", "spike counts of an integer network"),

@@ -1,0 +1,88 @@
+"""``spiking-pvae prune``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.prune_config import PruneConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prune(Command):
+    """Take synapses away from a trained model, with fine-tuning, so that its energy follows its activity.
+
+    The pruned model is a run folder like any other: evaluate, convert, simulate and energy take it as it is, and
+    synapses of weight 0 cost nothing.
+
+    Example: spiking-pvae prune runs/first --encoder-keep 0.05 --decoder-keep 0.7 --out runs/first-pruned
+    """
+
+    run: tyro.conf.Positional[Path]
+    """Run folder of the model to prune; stays as it is."""
+    out: Path
+    """Run folder to write."""
+    prune: tyro.conf.OmitArgPrefixes[PruneConfig] = field(default_factory=PruneConfig)
+    data_folder: Path | None = None
+    """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    force: bool = False
+    """Write into a folder that holds files."""
+
+    def execute(self, terminal: Terminal) -> dict[str, Any]:
+        """Prune, save, print what it cost."""
+        from spiking_pvae.checkpoint import load_run, prepare_folder
+        from spiking_pvae.evaluation import evaluate
+        from spiking_pvae.pruning import density, prune
+        from spiking_pvae.training import Progress
+
+        prepare_folder(self.out, force=self.force)
+        run = load_run(self.run)
+        dataset = load_data(run.data, self.data_folder, terminal)
+        before = evaluate(run.model, dataset.validation).nelbo
+        terminal.say(
+            f"Pruning to {100 * self.prune.encoder_keep:g}% of the encoder's weights and "
+            f"{100 * self.prune.decoder_keep:g}% of the decoder's"
+        )
+        steps = self.prune.epochs * -(-len(dataset.train) // run.train.batch_size)
+        with terminal.progress("fine-tuning", steps) as tick:
+
+            def report(progress: Progress) -> None:
+                tick(progress.step, f"epoch {progress.epoch} of {progress.epochs}, objective {progress.objective:.1f}")
+
+            pruned = prune(run.model, dataset, run.train, self.prune, out=self.out, report=report)
+        last = pruned.history[-1]
+        nelbo = last["val_mse"] + last["val_kl"]
+        result = {
+            "run_dir": str(self.out),
+            "epochs": int(last["epoch"]),
+            "steps": pruned.steps,
+            "seconds": pruned.seconds,
+            "objective": last["val_objective"],
+            "nelbo": nelbo,
+            "mse": last["val_mse"],
+            "kl": last["val_kl"],
+            "nelbo_before": before,
+            "nelbo_change_percent": 100 * (nelbo / before - 1),
+            "encoder_density": density(pruned.model.encoder),
+            "decoder_density": density(pruned.model.decoder),
+        }
+        terminal.emit(result, summary(result))
+        return result
+
+
+def summary(result: dict[str, Any]) -> Any:
+    """Build the table of a pruning."""
+    rows = [
+        ("encoder weights that stay", f"{100 * result['encoder_density']:.1f} %"),
+        ("decoder weights that stay", f"{100 * result['decoder_density']:.1f} %"),
+        ("held-out -ELBO before", f"{result['nelbo_before']:.2f}"),
+        ("held-out -ELBO after", f"{result['nelbo']:.2f} ({result['nelbo_change_percent']:+.2f} %)"),
+        ("time", f"{result['seconds']:.1f} s"),
+        ("run folder", result["run_dir"]),
+    ]
+    return table("Pruning", ("", "value"), rows)

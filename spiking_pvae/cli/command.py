@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,11 @@ class Command:
     def execute(self, terminal: Terminal) -> Mapping[str, Any]:
         """Do the work, print the result and return it as JSON values."""
         raise NotImplementedError(type(self).__name__)
+
+
+def process_rank() -> int:
+    """Return the number of this process among those that torchrun started; 0 where it started none."""
+    return int(os.environ.get("RANK", "0"))
 
 
 def load_data(name: str, folder: Path | None, terminal: Terminal) -> Dataset:

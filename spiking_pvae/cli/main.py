@@ -78,7 +78,7 @@ def _run(name: str, options: list[str]) -> int:
     # argparse formats usage and errors while it parses, so bad values surface before any heavy import.
     import tyro
 
-    from spiking_pvae.cli.command import Command
+    from spiking_pvae.cli.command import Command, process_rank
     from spiking_pvae.cli.terminal import Terminal
     from spiking_pvae.errors import SpikingPvaeError
 
@@ -89,7 +89,7 @@ def _run(name: str, options: list[str]) -> int:
         chosen: Command | None = kind.defaults(options)
         default = tyro.MISSING_NONPROP if chosen is None else chosen
         command: Command = tyro.cli(kind, prog=f"spiking-pvae {name}", args=options, default=default)
-        terminal = Terminal(as_json=command.json, quiet=command.quiet)
+        terminal = Terminal(as_json=command.json, quiet=command.quiet, mute=process_rank() > 0)
         command.execute(terminal)
     except SystemExit as stop:  # tyro ends the process on --help and on unknown options
         return stop.code if isinstance(stop.code, int) else 2

@@ -45,11 +45,14 @@ class Terminal:
         stdout carries exactly one JSON object and nothing else.
     quiet : bool
         No messages and no progress.
+    mute : bool
+        Nothing but errors: another process speaks.
     """
 
-    def __init__(self, *, as_json: bool = False, quiet: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, quiet: bool = False, mute: bool = False) -> None:
         self.as_json = as_json
-        self.quiet = quiet
+        self.quiet = quiet or mute
+        self.mute = mute
         self.err = Console(stderr=True, soft_wrap=True, highlight=False)
         self.out = Console(highlight=False)
 
@@ -107,6 +110,8 @@ class Terminal:
 
     def emit(self, result: Mapping[str, Any], *tables: Table) -> None:
         """Print the result: one JSON object, or the tables."""
+        if self.mute:
+            return
         if self.as_json:
             sys.stdout.write(json.dumps(jsonable(result), allow_nan=False) + "\n")
             sys.stdout.flush()

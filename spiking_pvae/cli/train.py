@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.command import Command, load_data, process_rank
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import InputError
@@ -76,7 +76,8 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
 
     require_memory(options.model, dataset.shape, options.train)
     device = choose_device(options.train.device)
-    prepare_folder(options.out, force=options.force, resume=options.resume)
+    if process_rank() == 0:
+        prepare_folder(options.out, force=options.force, resume=options.resume)
     if options.resume and not (options.out / "checkpoint.safetensors").is_file():
         raise InputError("resume", given=f"no checkpoint in {options.out}", allowed="a folder that training wrote")
     model = PoissonVAE(options.model, dataset.shape, seed=options.train.seed)

@@ -62,6 +62,10 @@ class Batch:
     step : int
         Steps done before this one.
     images : Tensor, shape (share of the batch, channels, height, width)
+        At least one image.
+    count : int
+        Images that count: all, or none where the batch has fewer images than there are processes. A process then
+        works on an image of weight 0, since the others wait for its gradient.
     first : int
         Place of the first image within the whole batch.
     size : int
@@ -70,6 +74,7 @@ class Batch:
 
     step: int
     images: Tensor
+    count: int
     first: int
     size: int
 
@@ -119,8 +124,9 @@ class Feeder:
             place = step % self.steps_an_epoch * self.batch_size
             size = min(self.batch_size, len(order) - place)
             low, high = (size * (self.share.rank + k) // self.share.world for k in (0, 1))
-            chosen = slice(place + low, place + high)
-            yield Batch(step=step, images=self._gather(order[chosen], views[chosen]), first=low, size=size)
+            chosen = slice(place + low, place + high) if low < high else slice(place, place + 1)
+            images = self._gather(order[chosen], views[chosen])
+            yield Batch(step=step, images=images, count=high - low, first=low, size=size)
 
     def _gather(self, chosen: Tensor, views: Tensor) -> Tensor:
         images = self.images[chosen.to(self.images.device)]

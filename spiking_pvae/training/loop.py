@@ -188,12 +188,12 @@ def _advance(job: _Job, state: _State, batch: Batch) -> Tensor:
     job.optimizer.zero_grad(set_to_none=True)
     objective: Tensor = job.module(batch.images, beta.to(job.runtime.device))
     # Processes average their gradients, each of a mean over its own images; parts differ in size by at most one.
-    share = len(batch.images) * job.runtime.world / batch.size
+    share = batch.count * job.runtime.world / batch.size
     job.runtime.backward(objective if share == 1 else objective * share)
     norm = job.runtime.clip(job.module, job.optimizer, config.gradient_clip)
     job.optimizer.step()
     value = objective.detach()
-    state.sums += torch.stack([value * len(batch.images), norm])
+    state.sums += torch.stack([value * batch.count, norm])
     state.step = batch.step + 1
     if state.average is not None:
         update_average(state.average, job.model, config.average, batch.step)

@@ -1,0 +1,156 @@
+"""Why the default recipe is what it is: saturation of the rate, batch size, optimiser, warm-up, and silence.
+
+    python benchmarks/training_study.py [PART ...]
+
+Trains linear | linear models on the natural patches and keeps one JSON object a run in
+benchmarks/results/training_study.jsonl; runs that are there already are not repeated. One thread; times are CPU seconds
+of the process, because the machine may be shared.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from spiking_pvae import data
+from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.data import statistics
+from spiking_pvae.model import PoissonVAE
+from spiking_pvae.recipes import find_recipe
+from spiking_pvae.training import fit
+from spiking_pvae.types import Dataset
+
+RESULTS = Path(__file__).parent / "results" / "training_study.jsonl"
+EPOCHS = 8
+"""Epochs of a run, fewer than the default's 15, so that the whole study takes minutes."""
+
+MODEL, TRAIN = ModelConfig(), TrainConfig(epochs=EPOCHS, device="cpu")
+PAPER = find_recipe("paper")
+Run = tuple[str, ModelConfig, TrainConfig]
+
+
+def clamp() -> list[Run]:
+    """Vary the saturation of the rate at three weights of the KL."""
+    values = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+    return [
+        (f"beta {beta:g}, clamp {c:g}", replace(MODEL, beta=beta, clamp=c), TRAIN)
+        for beta in (1.0, 0.1, 4.0)
+        for c in (values if beta == 1.0 else (3.0, 5.0, 10.0))
+    ]
+
+
+def batch() -> list[Run]:
+    """Vary the batch at equal epochs; the peak learning rate grows with its square root."""
+    return [
+        (f"batch {size}, peak {rate:g}", MODEL, replace(TRAIN, batch_size=size, learning_rate=rate))
+        for size, rate in ((125, 0.005), (250, 0.007), (500, 0.01), (1000, 0.014), (2000, 0.02))
+    ]
+
+
+def optimizer() -> list[Run]:
+    """Vary optimiser, schedule and peak learning rate."""
+    adam = [(f"adam, one-cycle, {rate:g}", MODEL, replace(TRAIN, learning_rate=rate)) for rate in (0.003, 0.01, 0.03)]
+    adamax = [
+        (f"adamax, one-cycle, {rate:g}", MODEL, replace(TRAIN, learning_rate=rate, optimizer="adamax"))
+        for rate in (0.01, 0.03)
+    ]
+    cosine = replace(TRAIN, schedule="warmup-cosine", warmup_epochs=1)
+    return [*adam, *adamax, ("adam, 1 epoch of warm-up and cosine, 0.01", MODEL, cosine)]
+
+
+def warmup() -> list[Run]:
+    """Vary the share of the training over which beta rises."""
+    return [
+        (f"beta rises over {share:g}", MODEL, replace(TRAIN, beta_warmup=share)) for share in (0.0, 0.1, 0.3, 0.5, 0.9)
+    ]
+
+
+def silence() -> list[Run]:
+    """Train the default over the range of beta and of the number of latents."""
+    wide = [
+        (f"K {latents}, beta {beta:g}", replace(MODEL, latents=latents, beta=beta), TRAIN)
+        for latents in (64, 512)
+        for beta in (0.01, 0.1, 0.5, 1.0, 2.0, 4.0, 8.0)
+    ]
+    large = [
+        (f"K 2048, beta {beta:g}, 3 epochs", replace(MODEL, latents=2048, beta=beta), replace(TRAIN, epochs=3))
+        for beta in (0.01, 1.0, 8.0)
+    ]
+    return wide + large
+
+
+def compressed() -> list[Run]:
+    """Train the paper's recipe with its schedules compressed into few epochs."""
+    train = replace(PAPER.train, epochs=30, device="cpu")
+    return [(f"paper's recipe in 30 epochs, beta {b:g}", replace(PAPER.model, beta=b), train) for b in (0.1, 1.0, 4.0)]
+
+
+PARTS = {part.__name__: part for part in (clamp, optimizer, warmup, batch, silence, compressed)}
+
+
+@torch.no_grad()
+def rates(model: PoissonVAE, dataset: Dataset) -> dict[str, float]:
+    """Describe the posterior rates on validation images: spikes an inference, mean and largest of the peak rates."""
+    images = torch.from_numpy(dataset.validation.images[:5000])
+    rate = model.posterior(images).mean
+    peak = rate.amax(1)
+    return {"spikes": float(rate.sum(1).mean()), "peak_rate": float(peak.mean()), "largest_rate": float(peak.max())}
+
+
+def measure(part: str, run: Run, dataset: Dataset, silent: float) -> dict[str, Any]:
+    """Train one model and collect its figures."""
+    name, model_config, train = run
+    model = PoissonVAE(model_config, dataset.shape, seed=train.seed)
+    cpu, wall = time.process_time(), time.perf_counter()
+    last = fit(model, dataset, train).history[-1]
+    return {
+        "part": part,
+        "run": name,
+        "objective": last["val_objective"],
+        "mse": last["val_mse"],
+        "kl": last["val_kl"],
+        "train_objective": last["train_objective"],
+        "silent": silent,
+        **rates(model, dataset),
+        "cpu_seconds": time.process_time() - cpu,
+        "wall_seconds": time.perf_counter() - wall,
+        "model": asdict(model_config),
+        "train": asdict(train),
+        "data": dataset.fingerprint,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.machine()}, 1 thread, torch {torch.__version__}",
+    }
+
+
+def main(parts: list[str]) -> None:
+    """Do the runs that are missing."""
+    torch.set_num_threads(1)
+    RESULTS.parent.mkdir(exist_ok=True)
+    lines = RESULTS.read_text(encoding="utf-8").splitlines() if RESULTS.exists() else []
+    done = {(entry["part"], entry["run"]) for entry in map(json.loads, lines)}
+    dataset = data.load("natural")
+    silent = statistics(dataset).validation_sum_of_squares
+    for part in parts or PARTS:
+        for run in PARTS[part]():
+            if (part, run[0]) in done:
+                continue
+            result = measure(part, run, dataset, silent)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result) + "\n")
+            print(
+                f"{part:10} {run[0]:42} objective {result['objective']:8.2f}, train {result['train_objective']:8.2f}, "
+                f"largest rate {result['largest_rate']:6.1f}, {result['cpu_seconds']:5.1f} s of CPU",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,141 @@
+"""Fabric and several processes do what one plain process does; nothing is left on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from spiking_pvae.checkpoint import load_run
+from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.errors import InputError
+from spiking_pvae.model import PoissonVAE
+from spiking_pvae.training import fit
+from spiking_pvae.training.optimizers import build_optimizer
+from spiking_pvae.training.runtime import FabricRuntime, PlainRuntime, build_runtime
+from spiking_pvae.training.step import TrainStep
+from spiking_pvae.types import Dataset
+
+MODEL = ModelConfig(latents=7)
+TRAIN = TrainConfig(epochs=3, batch_size=20, device="cpu")
+
+
+def trained(dataset: Dataset, config: TrainConfig) -> dict[str, Tensor]:
+    model = PoissonVAE(MODEL, dataset.shape, seed=0)
+    fit(model, dataset, config)
+    return model.state_dict()
+
+
+def test_fabric_in_32_bits_is_the_plain_runtime_bit_for_bit(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = trained(tiny, TRAIN)
+    used = []
+
+    def through_fabric(config: TrainConfig) -> FabricRuntime:
+        used.append(FabricRuntime(torch.device("cpu"), config.precision))
+        return used[-1]
+
+    monkeypatch.setattr("spiking_pvae.training.loop.build_runtime", through_fabric)
+    fabric = trained(tiny, TRAIN)
+    assert len(used) == 1
+    assert all(torch.equal(plain[name], fabric[name]) for name in plain)
+
+
+def test_bf16_computes_in_8_bits_of_mantissa_and_keeps_32_bit_weights(tiny: Dataset) -> None:
+    plain, mixed = trained(tiny, TRAIN), trained(tiny, replace(TRAIN, precision="bf16"))
+    for name, value in plain.items():
+        assert mixed[name].dtype == torch.float32
+        assert not torch.equal(mixed[name], value), name
+        # Relative precision 2^-8, after nine steps whose size does not depend on the gradient's scale.
+        assert float((mixed[name] - value).abs().max()) < 0.05, name
+
+
+@pytest.mark.parametrize("precision", ["fp16", "tf32"])
+def test_what_the_cpu_can_not_do_is_refused(precision: Any) -> None:
+    with pytest.raises(InputError, match="32 or bf16 on the CPU"):
+        build_runtime(replace(TRAIN, precision=precision))
+
+
+def test_plain_training_does_not_import_fabric() -> None:
+    code = "import sys, spiking_pvae.training as t; assert 'lightning_fabric' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+class Devices(TorchDispatchMode):
+    """Collects the devices of all tensors but scalars that any operation returns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.seen |= {leaf.device.type for leaf in tree_leaves(result) if isinstance(leaf, Tensor) and leaf.ndim > 0}
+        return result
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamax"])
+def test_a_step_leaves_no_tensor_on_the_cpu(optimizer: Any) -> None:
+    """A step on the meta device fails, or shows up here, as soon as one tensor is made elsewhere."""
+    device = torch.device("meta")
+    model = PoissonVAE(MODEL, (1, 4, 4)).to(device)
+    runtime = PlainRuntime(device)
+    config = replace(TRAIN, optimizer=optimizer)
+    module, wrapped = runtime.setup(TrainStep(model), build_optimizer(model, config))
+    images = torch.empty(20, 1, 4, 4, device=device)
+    with Devices() as devices:
+        value = module(images, torch.ones((), device=device))
+        runtime.backward(value)
+        norm = runtime.clip(module, wrapped, 1.0)
+        wrapped.step()
+    assert devices.seen == {"meta"}
+    assert value.device == norm.device == device
+    assert {parameter.grad.device for parameter in model.parameters() if parameter.grad is not None} == {device}
+
+
+def launch(arguments: list[str], processes: int) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    if processes == 1:
+        command = [sys.executable]
+    done = subprocess.run(
+        [*command, "-m", "spiking_pvae", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epochs"] == 2  # one process alone speaks
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path: Path) -> None:
+    """Each of two gloo processes takes half of every batch; only the order of additions differs."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "images.npy", rng.normal(size=(121, 6, 6)).astype(np.float32))
+    runs = []
+    for processes in (1, 2):
+        out = tmp_path / f"with {processes}"
+        options = "--latents 9 --epochs 2 --batch-size 32 --device cpu --quiet --json"
+        data = ["--data", str(tmp_path / "images.npy")]
+        launch(["train", *data, "--out", str(out), *options.split()], processes)
+        runs.append(load_run(out))
+    one, two = runs
+    assert one.steps == two.steps
+    for name, value in one.model.state_dict().items():
+        torch.testing.assert_close(two.model.state_dict()[name], value, rtol=1e-4, atol=1e-6)
+    for first, second in zip(one.history, two.history, strict=True):
+        for key in first.keys() - {"wall_time"}:
+            assert second[key] == pytest.approx(first[key], rel=1e-5), key

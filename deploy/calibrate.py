@@ -15,8 +15,8 @@ Float64 = NDArray[np.float64]
 Calibration = Literal["max", "percentile", "mse"]
 
 PERCENTILE = 99.9
-SEARCHED_SHARES = np.linspace(0.2, 1.0, 81)
-"""Shares of the largest magnitude that the MSE-optimal search tries as the clipping point."""
+SEARCHED_SHARES = np.linspace(1.0, 0.2, 81)
+"""Shares of the largest magnitude that the MSE-optimal search tries as the clipping point; the first best wins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

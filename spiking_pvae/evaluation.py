@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spiking_pvae.errors import InputError
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.objective import exact_reconstruction, squared_error
 from spiking_pvae.types import ImageSet
@@ -111,7 +112,14 @@ def evaluate(model: PoissonVAE, images: ImageSet, *, seed: int = 0) -> Evaluatio
     Returns
     -------
     Evaluation
+
+    Raises
+    ------
+    InputError
+        The images do not have the model's shape.
     """
+    if images.shape != model.image_shape:
+        raise InputError("data", given=f"images of shape {images.shape}", allowed=f"the model's {model.image_shape}")
     device = model.prior_log_rate.device
     generator = torch.Generator(device).manual_seed(seed)
     samples, latents = len(images), model.config.latents

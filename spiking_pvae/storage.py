@@ -19,6 +19,8 @@ from spiking_pvae.errors import DamagedFileError, InputError
 Arrays = dict[str, NDArray[Any]]
 _HASH = "sha256"
 _FORMAT = "format"
+_ENTRY = "spiking-pvae"
+"""The one entry of the file's header: safetensors writes several in an order that changes from run to run."""
 
 
 @contextmanager
@@ -106,7 +108,8 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, kind: str, me
     described = {**metadata, _FORMAT: kind}
     sha256 = digest(contiguous, described)
     with replacing(path) as temporary:
-        save_file(contiguous, temporary, metadata={**described, _HASH: sha256})
+        header = json.dumps({**described, _HASH: sha256}, sort_keys=True)
+        save_file(contiguous, temporary, metadata={_ENTRY: header})
     return sha256
 
 
@@ -131,10 +134,14 @@ def load_arrays(path: Path, *, kind: str) -> tuple[Arrays, dict[str, str]]:
         raise InputError("file", given=f"no file {path}", allowed="a file written by this package")
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = dict(file.metadata() or {})
+            header = (file.metadata() or {}).get(_ENTRY, "{}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, ValueError, OSError, TypeError) as error:
         raise DamagedFileError(path, f"is truncated or is no safetensors file ({error}).") from error
+    try:
+        metadata: dict[str, str] = dict(json.loads(header))
+    except (ValueError, TypeError) as error:
+        raise DamagedFileError(path, f"has a damaged header ({error}).") from error
     found = metadata.get(_FORMAT)
     if found != kind:
         raise DamagedFileError(path, f"holds '{found}', not '{kind}'.", "Use the version of the package that wrote it.")

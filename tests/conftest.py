@@ -1,4 +1,9 @@
-"""Set up hypothesis: no deadline, since the first call of a test may compile or read files."""
+"""One thread a worker, and no deadline for hypothesis: a first call may compile or read files."""
+
+import os
+
+# Before numpy and torch start their thread pools: the tests run in as many processes as there are cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
 

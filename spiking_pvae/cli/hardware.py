@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import tyro
 
 from spiking_pvae.cli.command import Command
-from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.cli.terminal import Terminal, jsonable, table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Hardware(Command):
 
         names = list_presets() if self.name is None else (self.name,)
         presets = [load_preset(name) for name in names]
-        result: dict[str, Any] = {"presets": [asdict(preset) for preset in presets]}
+        result: dict[str, Any] = {"presets": [jsonable(preset) for preset in presets]}
         if self.name is None:
             rows = [(preset.name, preset.title, ", ".join(preset.terms)) for preset in presets]
             terminal.emit(result, table("Energy presets", ("name", "what", "terms"), rows))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -18,6 +20,9 @@ PLAIN_INTERVAL_S = 10.0
 """Seconds between plain lines of progress where stderr is no terminal."""
 
 
+_NUMBER = re.compile(r"^[-+]?[\d,.]+(e[-+]?\d+)?( \S{1,3})?$|^-?$|^nan$")
+
+
 class Tick(Protocol):
     """Moves a progress display to `done`, with a note beside it."""
 
@@ -26,7 +31,9 @@ class Tick(Protocol):
 
 
 def jsonable(value: Any) -> Any:
-    """Replace what JSON has no number for (NaN, infinity) by None, in depth."""
+    """Turn frozen values into JSON ones, in depth; what JSON has no number for (NaN, infinity) becomes None."""
+    if is_dataclass(value):
+        return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -129,10 +136,11 @@ def _escaped(text: str) -> str:
 
 
 def table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Table:
-    """Build a table whose first column is text and whose others are right-aligned."""
+    """Build a table; columns of numbers are right-aligned."""
     shown = Table(title=title, title_justify="left", title_style="bold")
     for index, column in enumerate(columns):
-        shown.add_column(column, justify="left" if index == 0 else "right", overflow="fold")
+        numbers = all(_NUMBER.match(row[index]) for row in rows)
+        shown.add_column(column, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         shown.add_row(*(_escaped(cell) for cell in row))
     return shown

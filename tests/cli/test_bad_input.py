@@ -1,0 +1,171 @@
+"""Bad input: one clear message on stderr, exit code 2, no traceback, nothing half-written."""
+
+import numpy as np
+import pytest
+import sets
+
+from spiking_pvae.cli.main import main
+
+
+def tree(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def fails(tmp_path, capsys):
+    """Run a command that must fail; return its message. `tmp_path/out` must not come into being."""
+
+    def run(*arguments, keep=()):
+        before = tree(tmp_path)
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert code == 2
+        assert captured.out == ""
+        assert "Traceback" not in captured.err
+        assert [path for path in tree(tmp_path) if path not in before and not path.startswith(keep)] == []
+        # One message: our own line, or the box in which the parser shows what a setting says of its value.
+        lines = captured.err.splitlines()
+        (message,) = [line for line in lines if line.startswith(("error: ", "│ Error parsing"))]
+        return message
+
+    return run
+
+
+def saved(path, images):
+    np.save(path, images)
+    return path
+
+
+def good(samples=100):
+    return sets.edges(samples).train.images
+
+
+TRAIN = ["--latents", "8", "--epochs", "1", "--batch-size", "50", "--device", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        (np.zeros((3, 4)), "shape"),
+        (np.zeros((20, 2, 3, 4, 5)), "shape"),
+        (np.array([[[b"x"]]] * 20), "dtype|type"),
+        (np.zeros((20, 4, 4), complex), "dtype|type"),
+        (np.where(np.arange(320).reshape(20, 4, 4) == 7, np.nan, 1.0), "NaN"),
+        (np.where(np.arange(320).reshape(20, 4, 4) == 7, np.inf, 1.0), "inf"),
+        (np.zeros((0, 4, 4)), "empty|no image|0 image|images"),
+        (np.ones((50, 4, 4)), "constant|same"),
+        (good()[:5], "few|at least|10"),
+    ],
+    ids=["2-d", "5-d", "text", "complex", "nan", "inf", "empty", "constant", "too few"],
+)
+def test_bad_images(tmp_path, fails, images, says):
+    import re
+
+    path = saved(tmp_path / "images.npy", images)
+    message = fails("train", "--data", path, "--out", tmp_path / "out", *TRAIN)
+    assert re.search(says, message, re.IGNORECASE), message
+
+
+def test_missing_path_and_unknown_names(tmp_path, fails):
+    assert "natural" in fails("train", "--data", "naturel", "--out", tmp_path / "out")
+    assert "missing.npy" in fails("train", "--data", tmp_path / "missing.npy", "--out", tmp_path / "out")
+    assert "no-such" in fails("evaluate", tmp_path / "no-such")
+    assert "no-such" in fails("simulate", tmp_path / "no-such")
+    assert "loihi_davies2018" in fails("energy", tmp_path, "--hardware", "loihi_davis2018")
+    assert "no-such" in fails("convert", tmp_path / "no-such", "--out", tmp_path / "out")
+    assert "loihi" in fails("hardware", "loihi9")
+
+
+def test_truncated_array(tmp_path, fails):
+    path = saved(tmp_path / "images.npy", good())
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "images.npy" in fails("train", "--data", path, "--out", tmp_path / "out", *TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--beta", "-1", "beta"),
+        ("--beta", "nan", "beta"),
+        ("--latents", "0", "latents"),
+        ("--epochs", "0", "epochs"),
+        ("--latents", "100000000", "GiB"),
+        ("--device", "cuda:99", "device"),
+        ("--device", "tpu", "device"),
+        ("--clamp", "0", "clamp"),
+    ],
+)
+def test_bad_settings(tmp_path, fails, option, value, says):
+    path = saved(tmp_path / "images.npy", good())
+    assert says in fails("train", "--data", path, "--out", tmp_path / "out", option, value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["train", "--latents", "many"], ["evaluate"], ["simulate", "x", "--schedule", "fast"]]
+)
+def test_usage(arguments, capsys):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err
+
+
+def test_output_that_can_not_be_used(tmp_path, fails):
+    path = saved(tmp_path / "images.npy", good())
+    (tmp_path / "file").write_text("x")
+    assert "file" in fails("train", "--data", path, "--out", tmp_path / "file", *TRAIN)
+    assert "written" in fails("train", "--data", path, "--out", tmp_path / "file" / "below", *TRAIN)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    assert "--force" in fails("train", "--data", path, "--out", tmp_path / "full", *TRAIN)
+    assert "--force" in fails("run", "--data", path, "--out", tmp_path / "full", *TRAIN)
+    assert "checkpoint" in fails("train", "--data", path, "--out", tmp_path / "full", *TRAIN, "--resume")
+
+
+def test_read_only_output(tmp_path, fails, monkeypatch):
+    """A file system that refuses to write; root may write anywhere, so the refusal is put in place of a folder's mode."""
+    from pathlib import Path
+
+    path = saved(tmp_path / "images.npy", good())
+    mkdir = Path.mkdir
+
+    def refuse(self, *arguments, **options):
+        if self.name == "out":
+            raise PermissionError(13, "Permission denied", str(self))
+        mkdir(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert "Permission denied" in fails("train", "--data", path, "--out", tmp_path / "out", *TRAIN)
+
+
+def test_damaged_checkpoint(tmp_path, fails, capsys):
+    path = saved(tmp_path / "images.npy", good())
+    assert main(["train", "--data", str(path), "--out", str(tmp_path / "r"), *TRAIN, "--quiet"]) == 0
+    capsys.readouterr()
+    for name in ("model.safetensors", "checkpoint.safetensors"):
+        file = tmp_path / "r" / name
+        content = file.read_bytes()
+        command = ["evaluate", tmp_path / "r"]
+        if name == "checkpoint.safetensors":
+            command = ["train", "--data", path, "--out", tmp_path / "r", *TRAIN, "--resume"]
+        file.write_bytes(content[: len(content) // 2])
+        assert "truncated" in fails(*command)
+        changed = bytearray(content)
+        changed[-1] ^= 1
+        file.write_bytes(changed)
+        assert "damaged" in fails(*command)
+        file.write_bytes(content)
+    assert main(["evaluate", str(tmp_path / "r"), "--quiet"]) == 0
+
+
+def test_wrong_shape_for_the_network(tmp_path, fails, capsys):
+    path = saved(tmp_path / "images.npy", good())
+    assert main(["run", "--data", str(path), "--out", str(tmp_path / "r"), *TRAIN, "--quiet"]) == 0
+    capsys.readouterr()
+    other = saved(tmp_path / "other.npy", sets.edges(100, side=8).train.images)
+    assert "shape" in fails("simulate", tmp_path / "r" / "network", "--data", other)
+    assert "shape" in fails("evaluate", tmp_path / "r", "--data", other)
+    assert "samples" in fails("simulate", tmp_path / "r" / "network", "--data", path, "--samples", 10**6)
+    assert "split" in fails("simulate", tmp_path / "r" / "network", "--data", path, "--split", "test")
+    (tmp_path / "r" / "network" / "manifest.json").write_text("{}")
+    assert "network" in fails("simulate", tmp_path / "r" / "network", "--data", path)

@@ -1,0 +1,147 @@
+"""Quantisation: fixed point against exact mathematics, scales against brute force, limits as errors."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spiking_pvae.deploy.calibrate import SEARCHED_SHARES, fit_grid
+from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate
+from spiking_pvae.deploy.numerics import MEMBRANE, mantissa_exponent, round_shift, weight_format
+from spiking_pvae.deploy.quantize import LOG_FRACTION, QuantizeConfig, quantize, rate_table
+from spiking_pvae.errors import InputError, LimitError
+
+
+@given(st.integers(-(2**60), 2**60), st.integers(1, 40))
+def test_round_shift(value, shift):
+    assert int(round_shift(np.array([value]), shift)[0]) == math.floor(value / 2**shift + 0.5) or abs(value) > 2**50
+    assert int(round_shift(np.array([value]), shift)[0]) == (value + 2 ** (shift - 1)) // 2**shift
+
+
+@given(st.floats(1e-12, 1e12), st.integers(4, 24))
+def test_mantissa_exponent(value, bits):
+    mantissa, exponent = (int(part[0]) for part in mantissa_exponent(np.array([value]), bits))
+    assert 2 ** (bits - 1) <= mantissa < 2**bits
+    assert abs(mantissa * 2.0**-exponent / value - 1) <= 2.0**-bits
+
+
+@pytest.mark.parametrize("clamp", [0.5, 3.0, 5.0, 6.0, 8.0, 10.0])
+def test_rate_table(clamp):
+    table, low, fraction = rate_table(clamp)
+    assert table.min() >= 0
+    assert table.max() <= MEMBRANE.high
+    assert table[0] <= 1
+    for index in range(0, len(table), 97):
+        u = (low + index) / 2**LOG_FRACTION
+        exact = math.exp(clamp) / (1 + math.exp(clamp - u))  # exp(c - softplus(c - u))
+        assert abs(table[index] / 2.0**fraction - exact) <= 2.0 ** -(fraction + 1) * 1.0001
+    assert table[-1] / 2.0**fraction == pytest.approx(math.exp(clamp), rel=1.1e-3)
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**32), st.sampled_from([2, 4, 6, 8]))
+def test_mse_calibration_is_the_best_of_its_search(seed, bits):
+    rng = np.random.default_rng(seed)
+    rows = rng.laplace(size=(3, 40))
+    rows[1] = 0
+    format_ = weight_format(bits)
+    grid = fit_grid(rows, format_, "mse")
+    for row, scale in zip(rows, grid.scale[:, 0], strict=True):
+        if not row.any():
+            assert scale == 1.0
+            continue
+        errors = []
+        for share in SEARCHED_SHARES:
+            step = share * np.abs(row).max() / format_.high
+            errors.append(sum((v - step * max(format_.low, min(format_.high, round(v / step)))) ** 2 for v in row))
+        ours = sum((v - scale * max(format_.low, min(format_.high, round(v / scale)))) ** 2 for v in row)
+        assert ours == pytest.approx(min(errors))
+    loose = fit_grid(rows, format_, "max")
+    np.testing.assert_allclose(loose.scale[0, 0] * format_.high, np.abs(rows[0]).max())
+    assert (np.abs(loose.quantise(rows) - rows) <= loose.scale / 2 * 1.000001).all()
+
+
+def float_network(rng, *, latents=12, pixels=16, clamp=5.0, prior=-2.0, bias=True, size=0.3):
+    return FloatNetwork(
+        shape=(1, 4, pixels // 4),
+        layers=(
+            FloatLayer(
+                name="latents",
+                weight=rng.normal(0, size, (latents, pixels)),
+                bias=rng.normal(0, 0.2, latents) if bias else None,
+                activation=PoissonRate(prior_log_rate=prior + rng.uniform(-1, 1, latents), clamp=clamp),
+            ),
+            FloatLayer(
+                name="readout",
+                weight=rng.normal(0, 0.2, (pixels, latents)),
+                bias=rng.normal(0, 0.2, pixels) if bias else None,
+                activation=Identity(),
+            ),
+        ),
+        beta=1.0,
+    )
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32), st.sampled_from([(1.0, 1.0), (5.0, 1.0), (10.0, -2.0)]), st.floats(0.0, 5.0))
+def test_integer_rates_follow_the_float_rates(seed, limits, below):
+    """With 8 bits: the log-rate is off by at most the grid steps of weights, inputs and the log-residual."""
+    rng = np.random.default_rng(seed)
+    clamp, prior = limits[0], limits[1] - below
+    source = float_network(rng, clamp=clamp, prior=prior)
+    images = rng.normal(size=(50, 1, 4, 4)).astype(np.float32)
+    network = quantize(source, images, QuantizeConfig(calibration="max"))
+    neuron = network.latent.neuron
+    x = network.input.encode(images)
+    accumulator = x @ network.latent.synapse.weight.T.astype(np.int64) + network.latent.bias.value
+    rate = neuron.charge(accumulator) / 2.0**neuron.fraction
+    latent = source.layers[0]
+    exact = latent.activation(images.reshape(50, -1).astype(float) @ latent.weight.T + latent.bias)
+    w = np.abs(source.layers[0].weight)
+    slack = (
+        (np.abs(images.reshape(50, -1)) @ np.full((16, 1), 1.0)) * w.max(1) / 127 / 2  # weights
+        + w.sum(1) * network.input.scale / 2  # inputs
+        + 2.0**-LOG_FRACTION  # log-residual, bias mantissa
+        + np.abs(source.layers[0].bias) / 4095
+        + 2e-3
+    )
+    floor = 2.0 ** -(neuron.fraction + 1) + 2.0 ** -(23 - clamp / math.log(2)) * neuron.prior_rate
+    assert (rate <= exact * np.exp(slack) + floor).all()
+    assert (rate >= exact * np.exp(-slack) - floor).all()
+
+
+def test_readout_scale_and_bias():
+    rng = np.random.default_rng(0)
+    source = float_network(rng)
+    network = quantize(source, rng.normal(size=(50, 1, 4, 4)).astype(np.float32))
+    readout = network.readout
+    rebuilt = readout.synapse.weight * readout.scale[:, None]
+    assert np.abs(rebuilt - source.layers[1].weight).max() < 0.02
+    assert (np.abs(readout.bias.value * readout.scale - source.layers[1].bias) <= readout.scale / 2 * 1.0001).all()
+
+
+def test_unsigned_inputs_use_every_level():
+    rng = np.random.default_rng(0)
+    images = rng.random((50, 1, 4, 4)).astype(np.float32)
+    network = quantize(float_network(rng), images, QuantizeConfig(calibration="max"))
+    assert not network.input.signed
+    assert network.input.encode(images).max() == 255
+    signed = quantize(float_network(rng), images - 0.5, QuantizeConfig(calibration="max"))
+    assert signed.input.signed
+    assert abs(signed.input.encode(images - 0.5)).max() == 127
+
+
+def test_rates_that_do_not_fit():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(50, 1, 4, 4)).astype(np.float32)
+    assert quantize(float_network(rng, clamp=10.0, prior=-4.0), images).latent.neuron.fraction < 16
+    with pytest.raises(LimitError, match=r"'latents'.*24-bit membrane.*lower clamp"):
+        quantize(float_network(rng, clamp=10.0, prior=1.0), images)
+
+
+@pytest.mark.parametrize("bad", [{"weight_bits": 3}, {"weight_bits": 16}, {"input_bits": 2}])
+def test_bad_settings(bad):
+    with pytest.raises(InputError, match=next(iter(bad))):
+        QuantizeConfig(**bad)

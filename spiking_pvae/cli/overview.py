@@ -34,7 +34,7 @@ def mosaic(tiles: NDArray[np.floating], columns: int) -> NDArray[np.floating]:
 def _show(axes: Axes, image: NDArray[np.floating], title: str) -> None:
     limit = float(np.nanmax(np.abs(image))) or 1.0
     axes.imshow(image, cmap="gray", vmin=-limit, vmax=limit)
-    axes.set_title(title, fontsize=10)
+    axes.set_title(title)
     axes.axis("off")
 
 
@@ -64,11 +64,13 @@ def draw_overview(model: PoissonVAE, network: Network, images: FloatArray, repor
     atoms = np.asarray(model.dictionary().detach().cpu()).T.reshape(-1, *model.image_shape)[order[:ATOMS]]
     atoms = atoms / np.abs(atoms).max((1, 2, 3), keepdims=True)
 
-    figure = Figure(figsize=(12, 7.2), layout="constrained")
-    axes = figure.subplots(2, 3)
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    axes = figure.subplots(2, 3, width_ratios=(1, 1.15, 1.1))
     _show(axes[0, 0], mosaic(_grey(atoms), 8), f"Dictionary: the {len(atoms)} latents with the largest KL")
     rows = np.concatenate([_grey(shown), _grey(mean), _grey(rebuilt)])
-    _show(axes[0, 1], mosaic(rows, len(shown)), "Image, decoded mean rate, decoded spike counts (integer)")
+    _show(
+        axes[0, 1], mosaic(rows, len(shown)), "Rows: image, decoded mean rate,\ndecoded counts of the integer network"
+    )
     _bars(axes[0, 2], report)
     axes[1, 0].hist(np.log10(np.maximum(report.latents.rate, 1e-6)), bins=40, color="tab:blue")
     axes[1, 0].set(xlabel="log10 mean rate (spikes an inference)", ylabel="latents", title="How often latents fire")
@@ -86,16 +88,16 @@ def _tensor(model: PoissonVAE, images: FloatArray):  # type: ignore[no-untyped-d
 
 
 def _bars(axes: Axes, report: EnergyReport) -> None:
-    """Draw joules by layer and by term."""
-    parts = [*report.by_layer.items(), *report.by_term.items()]
-    names = [name for name, _ in parts]
-    values = np.array([band.value for _, band in parts]) * 1e9
-    colours = ["tab:green"] * len(report.by_layer) + ["tab:orange"] * len(report.by_term)
-    axes.barh(names, values, color=colours)
+    """Draw joules by layer and by term, on a logarithmic axis: the parts differ by orders of magnitude."""
+    groups = (("layer", report.by_layer, "tab:green"), ("term", report.by_term, "tab:orange"))
+    for kind, parts, colour in groups:
+        shown = {name: band.value * 1e9 for name, band in parts.items() if band.value > 0}
+        axes.barh([f"{kind} {name.replace('_', ' ')}" for name in shown], list(shown.values()), color=colour)
     axes.invert_yaxis()
+    axes.set_xscale("log")
     axes.set(
-        xlabel="nJ an inference, by layer (green) and by term (orange)",
-        title=f"{report.joules_per_inference.value * 1e9:.0f} nJ an inference, {report.hardware}",
+        xlabel="nJ an inference",
+        title=f"{report.joules_per_inference.value * 1e6:.2f} uJ an inference\n{report.hardware}",
     )
 
 

@@ -13,7 +13,7 @@ from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.convert import convert
 from spiking_pvae.cli.energy import DEFAULT_HARDWARE
 from spiking_pvae.cli.simulate import simulate
-from spiking_pvae.cli.terminal import Terminal, quantity, table
+from spiking_pvae.cli.terminal import Terminal, jsonable, quantity, table
 from spiking_pvae.cli.train import Train, train
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy.quantize import QuantizeConfig
@@ -73,8 +73,6 @@ class Run(Command):
         }
         terminal.say("Drawing the overview")
         draw_overview(model, network, dataset.validation.images, report, out / "overview.png")
-        from spiking_pvae.cli.terminal import jsonable
-
         write_json(out / "summary.json", jsonable(result))
         terminal.emit(result, summary(result))
         return result

@@ -25,7 +25,7 @@ def fails(tmp_path, capsys):
         assert [path for path in tree(tmp_path) if path not in before and not path.startswith(keep)] == []
         # One message: our own line, or the box in which the parser shows what a setting says of its value.
         lines = captured.err.splitlines()
-        (message,) = [line for line in lines if line.startswith(("error: ", "│ Error parsing"))]
+        (message,) = [line for line in lines if line.startswith("error: ") or "Error parsing" in line]
         return message
 
     return run
@@ -123,7 +123,7 @@ def test_output_that_can_not_be_used(tmp_path, fails):
 
 
 def test_read_only_output(tmp_path, fails, monkeypatch):
-    """A file system that refuses to write; root may write anywhere, so the refusal is put in place of a folder's mode."""
+    """A file system that refuses to write. Root may write anywhere, so a refusal stands in for a folder's mode."""
     from pathlib import Path
 
     path = saved(tmp_path / "images.npy", good())

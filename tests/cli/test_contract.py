@@ -20,10 +20,8 @@ def job(tmp_path_factory):
     data = home / "edges ü.npy"
     images = sets.edges(600).train.images
     np.save(data, images)
-    code = main(
-        ["run", "--data", str(data), "--out", str(home / "run"), "--latents", "16", "--epochs", "4", "--batch-size", "50"]
-        + ["--beta", "0.2", "--device", "cpu", "--quiet"]
-    )
+    options = ["--latents", "16", "--epochs", "4", "--batch-size", "50", "--beta", "0.2", "--device", "cpu", "--quiet"]
+    code = main(["run", "--data", str(data), "--out", str(home / "run"), *options])
     assert code == 0
     return home
 
@@ -156,7 +154,8 @@ def test_data_hardware_doctor(call):
 
 
 def test_tables_for_people(job, capsys):
-    for arguments in (["data"], ["hardware"], ["hardware", "odin"], ["doctor"], ["evaluate", str(job / "run"), "--quiet"]):
+    run = str(job / "run")
+    for arguments in (["data"], ["hardware"], ["hardware", "odin"], ["doctor"], ["evaluate", run, "--quiet"]):
         assert main(arguments) == 0
         assert capsys.readouterr().out.strip()
 
@@ -187,7 +186,7 @@ def test_debug_shows_the_traceback(tmp_path):
 
 def test_interrupt(job, tmp_path, monkeypatch, capsys):
     """Ctrl-C ends with the way to go on, and what was saved is whole."""
-    import spiking_pvae.training as training
+    from spiking_pvae import training
 
     original = training.save_checkpoint
 

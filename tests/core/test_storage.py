@@ -75,9 +75,14 @@ def test_truncated_foreign_and_missing(tmp_path):
 def test_replacing_leaves_the_old_file_on_error(tmp_path):
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def half_write():
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half_write()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 

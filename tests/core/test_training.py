@@ -7,6 +7,7 @@ import torch
 
 from spiking_pvae.checkpoint import load_checkpoint, load_run
 from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.devices import require_memory
 from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.training import batches, dihedral_permutations, fit
@@ -96,8 +97,6 @@ def test_wrong_shape_and_memory():
     with pytest.raises(InputError, match="shape"):
         fit(PoissonVAE(MODEL, (1, 5, 5)), sets.edges(), TRAIN)
     with pytest.raises(InputError, match=r"GiB.*fewer latents"):
-        from spiking_pvae.devices import require_memory
-
         require_memory(ModelConfig(latents=10**10), (1, 16, 16), TRAIN)
 
 

@@ -93,7 +93,7 @@ def test_newer_and_foreign(tmp_path):
     path = tmp_path / "net" / "manifest.json"
     manifest = json.loads(path.read_text())
     path.write_text(json.dumps({**manifest, "format": "spiking-pvae network 99"}))
-    with pytest.raises(DamagedFileError, match="network 99.*version"):
+    with pytest.raises(DamagedFileError, match=r"network 99.*version"):
         load_network(tmp_path / "net")
     with pytest.raises(InputError, match="no folder"):
         load_network(tmp_path / "nothing")

@@ -94,7 +94,9 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
         try:
             run = fit(model, dataset, options.train, out=options.out, resume=options.resume, report=report)
         except KeyboardInterrupt:
-            terminal.say(f"Stopped. Go on with: the same command and --resume (folder {options.out})")
+            saved = (options.out / "checkpoint.safetensors").is_file()
+            way_on = "Go on with the same command and --resume" if saved else "It had just begun: nothing was saved in"
+            terminal.say(f"Stopped. {way_on} ({options.out}).")
             raise
     last = run.history[run.epoch - 1]
     return {

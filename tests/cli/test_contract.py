@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 
 import numpy as np
 import pytest
@@ -48,7 +47,7 @@ def test_run_wrote_everything(job):
         "run.json",
         "model.safetensors",
         "checkpoint.safetensors",
-        "metrics.jsonl",
+        "scalars.jsonl",
         "network",
         "record",
         "overview.png",
@@ -186,21 +185,24 @@ def test_debug_shows_the_traceback(tmp_path):
 
 def test_interrupt(job, tmp_path, monkeypatch, capsys):
     """Ctrl-C ends with the way to go on, and what was saved is whole."""
-    from spiking_pvae import training
+    from spiking_pvae.training import loop
 
-    original = training.save_checkpoint
+    original, looks = loop.held_out, []
 
-    def interrupted(folder, checkpoint):
-        original(folder, checkpoint)
-        if checkpoint.epoch == 2:
+    def interrupted(*arguments):
+        looks.append(1)
+        if len(looks) == 3:
             raise KeyboardInterrupt
+        return original(*arguments)
 
     options = ["train", "--data", str(job / "edges ü.npy"), "--out", str(tmp_path / "r"), "--latents", "8"]
     options += ["--epochs", "4", "--batch-size", "50", "--device", "cpu"]
-    monkeypatch.setattr(training, "save_checkpoint", interrupted)
-    assert main(options) == 130
+    monkeypatch.setattr(loop, "held_out", interrupted)
+    assert main(options) == 130  # before the first checkpoint was due
+    assert "nothing was saved" in capsys.readouterr().err
+    looks.clear()
+    monkeypatch.setitem(loop.fit.__kwdefaults__, "checkpoint_seconds", 0.0)
+    assert main([*options, "--force"]) == 130
     assert "--resume" in capsys.readouterr().err
-    monkeypatch.setattr(training, "save_checkpoint", original)
+    monkeypatch.setattr(loop, "held_out", original)
     assert main([*options, "--resume"]) == 0
-    shutil.rmtree(tmp_path / "r")
-    assert main(options) == 0

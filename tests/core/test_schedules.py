@@ -6,8 +6,8 @@ from spiking_pvae.schedules import BETA_START, one_cycle, warm_beta
 
 
 def test_beta():
-    assert warm_beta(0, 100, 2.0, 0.5) == pytest.approx(2 * BETA_START)
-    assert warm_beta(25, 100, 2.0, 0.5) == pytest.approx(1 + BETA_START)
+    assert warm_beta(0, 100, 2.0, 0.5) == pytest.approx(BETA_START)
+    assert warm_beta(25, 100, 2.0, 0.5) == pytest.approx((2 + BETA_START) / 2)
     assert warm_beta(50, 100, 2.0, 0.5) == 2.0
     assert warm_beta(0, 100, 2.0, 0.0) == 2.0
 

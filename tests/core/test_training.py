@@ -1,96 +1,62 @@
-"""Training: it learns, it is reproducible, and a resumed run equals the unbroken one bit for bit."""
+"""Training learns, its run folder holds what it learned, and its parts do what they say."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import sets
 import torch
 
-from spiking_pvae.checkpoint import load_checkpoint, load_run
+from spiking_pvae.checkpoint import load_run
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.devices import require_memory
 from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.model import PoissonVAE
-from spiking_pvae.training import batches, dihedral_permutations, fit
+from spiking_pvae.training import fit
+from spiking_pvae.training.feeding import dihedral_permutations, epoch_order
 
 MODEL = ModelConfig(latents=24, beta=0.2)
 TRAIN = TrainConfig(epochs=6, batch_size=64, device="cpu")
 
 
-def trained(out=None, **options):
-    model = PoissonVAE(MODEL, (1, 6, 6), seed=0)
-    return fit(model, sets.edges(augment="dihedral"), TRAIN, out=out, **options)
+@pytest.fixture
+def folder(tmp_path):
+    dataset = sets.edges(augment="dihedral")
+    run = fit(PoissonVAE(MODEL, dataset.shape, seed=0), dataset, TRAIN, out=tmp_path)
+    return tmp_path, run
 
 
 def test_it_beats_silence():
     dataset = sets.edges()
     model = PoissonVAE(MODEL, dataset.shape)
-    run = fit(model, dataset, TrainConfig(epochs=40, batch_size=64, device="cpu"))
+    run = fit(model, dataset, replace(TRAIN, epochs=40))
     silent = float((dataset.validation.images**2).sum((1, 2, 3)).mean())
     assert run.history[-1]["val_objective"] < 0.7 * silent
 
 
-class Stop(Exception):
-    """Raised by a report to break off a run."""
-
-
-@pytest.mark.parametrize("stop_at", [1, 6, 13, 29])
-def test_resume_is_bit_identical(tmp_path, stop_at):
-    whole = trained(tmp_path / "whole")
-
-    def report(progress):
-        if progress.step == stop_at:
-            raise Stop
-
-    out = tmp_path / "broken"
-    out.mkdir()
-    with pytest.raises(Stop):
-        trained(out, report=report)
-    resumed = trained(out, resume=True)
-    for name, tensor in whole.model.state_dict().items():
-        assert torch.equal(tensor, resumed.model.state_dict()[name])
-    assert resumed.history == whole.history
-    assert load_run(out).steps == whole.steps
-    ours, theirs = load_checkpoint(out).tensors, load_checkpoint(tmp_path / "whole").tensors
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-
-
-@pytest.fixture(autouse=True)
-def folders(tmp_path):
-    (tmp_path / "whole").mkdir()
-
-
-def test_run_folder_round_trip(tmp_path):
-    run = trained(tmp_path / "whole")
-    loaded = load_run(tmp_path / "whole")
+def test_run_folder_round_trip(folder):
+    path, run = folder
+    loaded = load_run(path)
     assert loaded.model.config == MODEL
     assert loaded.train == TRAIN
     assert loaded.history == run.history
     for name, tensor in run.model.state_dict().items():
         assert torch.equal(tensor, loaded.model.state_dict()[name])
-    assert not [path for path in (tmp_path / "whole").rglob("*") if path.suffix in {".pt", ".pkl", ".pth"}]
+    assert not [file for file in path.rglob("*") if file.suffix in {".pt", ".pkl", ".pth"}]
 
 
-def test_other_settings_do_not_resume(tmp_path):
-    trained(tmp_path / "whole")
-    model = PoissonVAE(MODEL, (1, 6, 6))
-    other = TrainConfig(epochs=6, batch_size=64, device="cpu", learning_rate=0.02)
-    with pytest.raises(InputError, match="settings"):
-        fit(model, sets.edges(augment="dihedral"), other, out=tmp_path / "whole", resume=True)
-
-
-def test_edited_run_is_refused(tmp_path):
-    folder = tmp_path / "whole"
-    trained(folder)
-    content = (folder / "run.json").read_text()
-    (folder / "run.json").write_text(content.replace('"latents": 24', '"latents": 25'))
+def test_edited_run_is_refused(folder):
+    path, _ = folder
+    content = (path / "run.json").read_text()
+    (path / "run.json").write_text(content.replace('"latents": 24', '"latents": 25'))
     with pytest.raises(DamagedFileError, match="does not fit together"):
-        load_run(folder)
-    (folder / "run.json").write_text(content)
-    weights = bytearray((folder / "model.safetensors").read_bytes())
+        load_run(path)
+    (path / "run.json").write_text(content)
+    weights = bytearray((path / "model.safetensors").read_bytes())
     weights[-5] ^= 1
-    (folder / "model.safetensors").write_bytes(weights)
+    (path / "model.safetensors").write_bytes(weights)
     with pytest.raises(DamagedFileError, match="edited or damaged"):
-        load_run(folder)
+        load_run(path)
 
 
 def test_wrong_shape_and_memory():
@@ -102,9 +68,8 @@ def test_wrong_shape_and_memory():
 
 def test_divergence_is_an_error():
     dataset = sets.edges()
-    config = TrainConfig(epochs=2, batch_size=64, device="cpu", learning_rate=1e6)
     with pytest.raises(InputError, match=r"objective of (inf|nan)"):
-        fit(PoissonVAE(MODEL, dataset.shape), dataset, config)
+        fit(PoissonVAE(MODEL, dataset.shape), dataset, replace(TRAIN, learning_rate=1e6))
 
 
 def test_dihedral_permutations():
@@ -121,10 +86,10 @@ def test_dihedral_permutations():
     assert len(views) == 8
 
 
-def test_batches_cover_every_image_once():
-    images = torch.arange(10.0).view(10, 1, 1, 1)
-    config = TrainConfig(batch_size=4, seed=5)
-    seen = [torch.cat(list(batches(images, None, config, epoch))).flatten() for epoch in (0, 1, 0)]
-    assert sorted(seen[0].tolist()) == list(range(10))
-    assert torch.equal(seen[0], seen[2])
-    assert not torch.equal(seen[0], seen[1])
+def test_an_epoch_shows_every_image_once():
+    order, views = epoch_order(1000, 5, 0)
+    assert sorted(order.tolist()) == list(range(1000))
+    assert torch.equal(order, epoch_order(1000, 5, 0)[0])
+    assert not torch.equal(order, epoch_order(1000, 5, 1)[0])
+    # 8 views with probability 1/8: a count of each is within 5 standard deviations of 125.
+    assert (torch.bincount(views, minlength=8) - 125).abs().max() < 5 * (1000 * 7 / 64) ** 0.5

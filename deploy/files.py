@@ -8,8 +8,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.deploy import ir, record
 from spiking_pvae.errors import DamagedFileError, InputError
-from spiking_pvae.storage import load_arrays, read_json, save_arrays, write_json
+from spiking_pvae.storage import load_arrays, read_json, replacing_folder, save_arrays, write_json
 from spiking_pvae.version import __version__
 
 NETWORK_KIND = "spiking-pvae network 1"
@@ -91,51 +89,15 @@ def _hash(tree: object) -> str:
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
-def require_free(folder: Path, *, force: bool) -> None:
-    """Refuse a folder that exists, before any work is done.
-
-    Raises
-    ------
-    InputError
-        It exists and `force` is not set.
-    """
-    if folder.exists() and not force:
-        raise InputError(
-            "output", given=f"{folder}, which exists", allowed="a new folder", remedy="Overwrite with --force."
-        )
-
-
 def _save(value: object, folder: Path, kind: str, *, force: bool) -> str:
-    require_free(folder, force=force)
     arrays: _Arrays = {}
     tree = _flatten(value, "", arrays)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            "output", given=f"{folder} ({error.strerror})", allowed="a folder that can be written"
-        ) from error
-    try:
+    with replacing_folder(folder, kind=kind, force=force) as temporary:
         sha256 = save_arrays(temporary / "arrays.safetensors", arrays, kind=kind, metadata={"tree_sha256": _hash(tree)})
         write_json(
             temporary / "manifest.json", {"format": kind, "version": __version__, "arrays_sha256": sha256, "tree": tree}
         )
-        temporary.chmod(0o755)
-        if folder.exists():
-            _require_ours(folder, kind)
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return sha256
-
-
-def _require_ours(folder: Path, kind: str) -> None:
-    """Refuse to replace a folder that this package did not write."""
-    manifest = folder / "manifest.json"
-    if not manifest.is_file() or read_json(manifest).get("format") != kind:
-        raise InputError("output", given=f"{folder}, which holds something else", allowed="a new folder")
 
 
 def _load(folder: Path, kind: str, node: type) -> Any:

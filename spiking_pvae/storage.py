@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -37,6 +38,59 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_free(folder: Path, *, force: bool) -> None:
+    """Refuse a folder that exists, before any work is done.
+
+    Raises
+    ------
+    InputError
+        It exists and `force` is not set.
+    """
+    if folder.exists() and not force:
+        raise InputError(
+            "output", given=f"{folder}, which exists", allowed="a new folder", remedy="Overwrite with --force."
+        )
+
+
+@contextmanager
+def replacing_folder(folder: Path, *, kind: str, force: bool) -> Iterator[Path]:
+    """Give a temporary folder that becomes `folder` when the block ends without an error.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it goes.
+    kind : str
+        What its ``manifest.json`` calls its ``format``; a folder of another kind is never replaced.
+    force : bool
+        Replace a folder that exists.
+
+    Raises
+    ------
+    InputError
+        The folder exists and may not be replaced, or can't be written.
+    """
+    require_free(folder, force=force)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(
+            "output", given=f"{folder} ({error.strerror})", allowed="a folder that can be written"
+        ) from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if folder.exists():
+            manifest = folder / "manifest.json"
+            if not manifest.is_file() or read_json(manifest).get("format") != kind:
+                raise InputError("output", given=f"{folder}, which holds something else", allowed="a new folder")
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -32,6 +32,10 @@ class Command:
         """Do the work, print the result and return it as JSON values."""
         raise NotImplementedError(type(self).__name__)
 
+    def exit_code(self, result: Mapping[str, Any]) -> int:
+        """Return what the process ends with: 0, or 1 where the command is a check and the check failed."""
+        return 0
+
 
 def process_rank() -> int:
     """Return the number of this process among those that torchrun started; 0 where it started none."""

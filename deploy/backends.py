@@ -1,0 +1,230 @@
+"""The backends that `verify` knows: what each needs, which schedules it runs and how it is set going.
+
+A backend is one entry of `BACKENDS`. Everything that needs an optional package is imported when it is prepared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Protocol
+
+from spiking_pvae.deploy.expected import as_traces, expected
+from spiking_pvae.deploy.export import write_files
+from spiking_pvae.deploy.exporters.manifest import Manifest
+from spiking_pvae.deploy.exporters.targets import INSTALL
+from spiking_pvae.deploy.exporters.traces import Int64, Runner, Traces
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.deploy.simulate import BackendName
+from spiking_pvae.errors import InputError
+from spiking_pvae.version import __version__
+
+SCHEDULES: tuple[Schedule, ...] = ("graded", "unary")
+
+
+class Prepare(Protocol):
+    """Makes a network ready to run, by way of files in an empty folder where the backend reads files."""
+
+    def __call__(self, network: Network, folder: Path, *, schedule: Schedule, steps: int) -> Runner:
+        """Return what runs it."""
+
+
+class Expect(Protocol):
+    """Computes what a backend has to compute."""
+
+    def __call__(
+        self, network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+    ) -> Traces:
+        """Return the traces."""
+
+
+def distribution_version(*names: str) -> str | None:
+    """Return the versions of distributions, the last named first, or None where one is missing."""
+    try:
+        found = [version(name) for name in names]
+    except PackageNotFoundError:
+        return None
+    return ", ".join(
+        f"{name} {number}" if len(names) > 1 else number for name, number in zip(names, found, strict=True)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyBackend:
+    """One backend.
+
+    Parameters
+    ----------
+    name : str
+    about : str
+        What it is, in a few words.
+    version : callable
+        The version that is installed, or None.
+    install : str
+        The command that installs it.
+    prepare : Prepare
+    expect : Expect
+        What it is compared with; the reference simulator unless the backend carries a form of its own.
+    schedules : tuple of {"graded", "unary"}
+        Schedules it knows.
+    most_samples : int, optional
+        Inferences beyond which it would take minutes.
+    """
+
+    name: str
+    about: str
+    version: Callable[[], str | None]
+    install: str
+    prepare: Prepare
+    expect: Expect = expected
+    schedules: tuple[Schedule, ...] = SCHEDULES
+    most_samples: int | None = None
+
+
+def _built_in() -> str:
+    return __version__
+
+
+def _own_format(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> Runner:
+    """Write the own format, read it back, and simulate one sample after the other."""
+    from spiking_pvae.deploy.files import load_network, save_network
+
+    save_network(network, folder / "network")
+    return _simulator("reference", load_network(folder / "network"), schedule=schedule, steps=steps, batch=1)
+
+
+def _simulator(
+    name: BackendName, network: Network, *, schedule: Schedule, steps: int, batch: int | None = None
+) -> Runner:
+    """Return the runner of a backend of `simulate`."""
+    import numpy as np
+
+    from spiking_pvae.deploy.simulate import runner as prepared
+
+    run = prepared(network, name)
+
+    def runner(messages: Int64, *, seed: int, first_sample: int) -> Traces:
+        size = batch or len(messages)
+        parts = [
+            as_traces(
+                network,
+                run(
+                    messages[start : start + size],
+                    seed=seed,
+                    first_sample=first_sample + start,
+                    schedule=schedule,
+                    steps=steps,
+                ),
+                schedule,
+                steps,
+            )
+            for start in range(0, len(messages), size)
+        ]
+        return {
+            layer: {quantity: np.concatenate([part[layer][quantity] for part in parts]) for quantity in quantities}
+            for layer, quantities in parts[0].items()
+        }
+
+    return runner
+
+
+def prepare_simulator(name: BackendName) -> Prepare:
+    """Return the preparation of a backend of `simulate`, which needs no files."""
+
+    def prepare(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> Runner:
+        return _simulator(name, network, schedule=schedule, steps=steps)
+
+    return prepare
+
+
+def prepare_export(target: str, load: Callable[[Path, Manifest], Runner]) -> Prepare:
+    """Return a preparation that exports to a folder and reads the files back."""
+
+    def prepare(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> Runner:
+        return load(folder, write_files(network, target, folder, schedule=schedule, steps=steps))
+
+    return prepare
+
+
+def load_nir(folder: Path, manifest: Manifest) -> Runner:
+    """Read an exact NIR export with the package's interpreter."""
+    from spiking_pvae.deploy.exporters.nir_files import load
+
+    return load(folder, manifest)
+
+
+def load_nirtorch(folder: Path, manifest: Manifest) -> Runner:
+    """Read an exact NIR export with nirtorch."""
+    from spiking_pvae.deploy.exporters.nir_files import load
+    from spiking_pvae.deploy.exporters.nir_torch import execute
+
+    return load(folder, manifest, execute=execute)
+
+
+def load_snntorch(folder: Path, manifest: Manifest) -> Runner:
+    """Rebuild snnTorch modules."""
+    from spiking_pvae.deploy.exporters.snntorch_files import load
+
+    return load(folder, manifest)
+
+
+BACKENDS: tuple[VerifyBackend, ...] = (
+    VerifyBackend(
+        name="reference",
+        about="own format, read back and simulated one sample at a time",
+        version=_built_in,
+        install="",
+        prepare=_own_format,
+    ),
+    VerifyBackend(
+        name="numba",
+        about="the compiled backend",
+        version=partial(distribution_version, "numba"),
+        install="pip install numba",
+        prepare=prepare_simulator("numba"),
+    ),
+    VerifyBackend(
+        name="nir",
+        about="exact NIR file, run by the package's interpreter of NIR primitives",
+        version=partial(distribution_version, "nir"),
+        install=INSTALL,
+        prepare=prepare_export("nir", load_nir),
+    ),
+    VerifyBackend(
+        name="nirtorch",
+        about="exact NIR file, run by nirtorch",
+        version=partial(distribution_version, "nirtorch"),
+        install=INSTALL,
+        prepare=prepare_export("nir", load_nirtorch),
+    ),
+    VerifyBackend(
+        name="snntorch",
+        about="torch modules of snnTorch neurons",
+        version=partial(distribution_version, "snntorch"),
+        install=INSTALL,
+        prepare=prepare_export("snntorch", load_snntorch),
+    ),
+)
+
+LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {"nir": load_nir, "snntorch": load_snntorch}
+"""The reader of each export target."""
+
+
+def chosen(names: tuple[str, ...]) -> tuple[VerifyBackend, ...]:
+    """Return backends by name; ``all`` stands for every one.
+
+    Raises
+    ------
+    InputError
+        A name is unknown.
+    """
+    known = {backend.name: backend for backend in BACKENDS}
+    if names == ("all",):
+        return BACKENDS
+    if unknown := [name for name in names if name not in known]:
+        raise InputError("backends", given=", ".join(unknown), allowed=f"all, {', '.join(known)}")
+    return tuple(known[name] for name in names)

@@ -1,0 +1,1 @@
+"""Exports of integer networks, one file a target, and the readers that execute what was written."""

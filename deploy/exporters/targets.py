@@ -1,0 +1,105 @@
+"""The export targets: what each file says, whether it is exact, and what writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.errors import InputError
+
+TargetName = Literal["nir", "snntorch"]
+HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
+INSTALL = "pip install 'spiking-pvae[exports]'"
+
+
+class Writer(Protocol):
+    """A module that writes a network into an empty folder."""
+
+    def write(self, network: Network, folder: Path, *, schedule: Schedule, steps: int) -> None:
+        """Write every file of the export but the golden traces and the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One kind of export.
+
+    Parameters
+    ----------
+    form : str
+        What the files say, in a sentence.
+    exact : bool
+        Whether a reader of the target's own semantics computes what `against` computes, integer for integer.
+    against : str
+        What the golden traces are.
+    module : str
+        Module of the writer.
+    needs : tuple of str
+        Modules that writing imports.
+    main : str
+        The file to hand on.
+    schedules : tuple of {"graded", "unary"}
+    notes : tuple of str
+        Warnings for whoever reads the files elsewhere.
+    """
+
+    form: str
+    exact: bool
+    against: str
+    module: str
+    main: str
+    needs: tuple[str, ...] = ()
+    schedules: tuple[Schedule, ...] = ("graded", "unary")
+    notes: tuple[str, ...] = ()
+
+    def writer(self) -> Writer:
+        """Import the writer.
+
+        Raises
+        ------
+        InputError
+            A package that it needs is not installed.
+        """
+        if lacking := [name for name in self.needs if find_spec(name) is None]:
+            raise InputError(
+                "export", given=f"a target without {', '.join(lacking)}", allowed="installed packages", remedy=INSTALL
+            )
+        writer: Writer = import_module(f"spiking_pvae.deploy.exporters.{self.module}")
+        return writer
+
+
+TARGETS: dict[TargetName, Target] = {
+    "nir": Target(
+        form=f"NIR standard nodes only (Affine, Conv2d, I, Threshold, Scale): {HALVES}",
+        exact=True,
+        against="the reference simulator",
+        module="nir_exact",
+        main="encoder.nir",
+        needs=("nir",),
+        notes=("Readers have to evaluate a node once a step and delay the edge that closes a loop by one step.",),
+    ),
+    "snntorch": Target(
+        form=f"torch modules of snnTorch neurons (Leaky with beta 1 and soft reset; CountIF for counts): {HALVES}",
+        exact=True,
+        against="the reference simulator",
+        module="snntorch_export",
+        main="network.npz",
+    ),
+}
+
+
+def target(name: str) -> Target:
+    """Return the target called `name`.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    if name not in TARGETS:
+        raise InputError("export target", given=repr(name), allowed=", ".join(TARGETS))
+    return TARGETS[name]

@@ -1,0 +1,142 @@
+"""``spiking-pvae verify``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.types import Split
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify(Command):
+    """Run a network on every backend that is installed and compare each integer with the reference's.
+
+    An export folder is read back instead and compared with its golden traces.
+
+    Example: spiking-pvae verify runs/first-network --data natural --samples 1000
+    """
+
+    network: tyro.conf.Positional[Path]
+    """Network folder, or export folder."""
+    backends: tuple[str, ...] = ("all",)
+    """Names of backends (spiking-pvae doctor lists them), or all."""
+    require: tuple[str, ...] = ()
+    """Backends that must not be missing; or all."""
+    data: str | None = None
+    """Data set or path; random messages over the whole input range if not given."""
+    data_folder: Path | None = None
+    """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    split: Split = "val"
+    """Which images."""
+    samples: int = 100
+    """Inferences; slow backends take fewer."""
+    seed: int = 0
+    """Seed of the latents' draws, and of random messages."""
+    schedules: tuple[Schedule, ...] = ("graded", "unary")
+    """Schedules to run, of those that a backend knows."""
+    steps: int = 32
+    """Steps T of a firing phase in the unary schedule."""
+
+    def execute(self, terminal: Terminal) -> dict[str, Any]:
+        """Run, compare and print."""
+        from spiking_pvae.deploy.exporters.manifest import KIND
+        from spiking_pvae.storage import read_json
+
+        manifest = self.network / "manifest.json"
+        if manifest.is_file() and read_json(manifest).get("format") == KIND:
+            return self._golden(terminal)
+        return self._backends(terminal)
+
+    def exit_code(self, result: Mapping[str, Any]) -> int:
+        """Return 1 on a difference, or where a required backend did not run."""
+        return 0 if result["passed"] else 1
+
+    def _golden(self, terminal: Terminal) -> dict[str, Any]:
+        from spiking_pvae.deploy.verify import verify_export
+
+        manifest, comparison = verify_export(self.network)
+        backend = {
+            "name": manifest.target,
+            "version": None,
+            "schedule": manifest.schedule,
+            "status": "different" if comparison.mismatches else "equal",
+            "samples": comparison.samples,
+            "compared": comparison.compared,
+            "mismatches": comparison.mismatches,
+            "first_difference": None if comparison.first is None else comparison.first.to_json(),
+            "reason": "",
+        }
+        result = {"passed": comparison.mismatches == 0, "backends": [backend]}
+        terminal.emit(result, summary(f"{self.network}: export against its golden traces", result))
+        return result
+
+    def _backends(self, terminal: Terminal) -> dict[str, Any]:
+        from spiking_pvae.deploy.backends import chosen
+        from spiking_pvae.deploy.export import random_messages
+        from spiking_pvae.deploy.files import load_network
+        from spiking_pvae.deploy.verify import verify
+
+        backends, required = chosen(self.backends), {backend.name for backend in chosen(self.require)}
+        network = load_network(self.network)
+        if self.data is None:
+            messages = random_messages(network, self.samples, self.seed)
+        else:
+            images = load_data(self.data, self.data_folder, terminal).split(self.split).images
+            messages = network.input.encode(images[: self.samples])
+        verdicts = verify(
+            network,
+            messages,
+            seed=self.seed,
+            backends=backends,
+            schedules=self.schedules,
+            steps=self.steps,
+            report=terminal.say,
+        )
+        failed = any(
+            verdict.status == "different" or (verdict.name in required and verdict.status != "equal")
+            for verdict in verdicts
+        )
+        result = {
+            "passed": not failed,
+            "data": self.data,
+            "seed": self.seed,
+            "steps": self.steps,
+            "backends": [verdict.to_json() for verdict in verdicts],
+        }
+        terminal.emit(result, summary(f"{self.network}: backends against the reference", result))
+        return result
+
+
+def summary(title: str, result: dict[str, Any]) -> Any:
+    """Build the table of a verification."""
+    rows = []
+    for backend in result["backends"]:
+        first = backend["first_difference"]
+        remark = backend["reason"]
+        if first is not None:
+            remark = (
+                f"first: layer '{first['layer']}', {first['quantity']} of neuron {first['neuron']}, "
+                f"step {first['step']}, sample {first['sample']}: expected {first['expected']}, got {first['got']}"
+            )
+        rows.append(
+            (
+                backend["name"],
+                backend["version"] or "",
+                backend["schedule"] or "",
+                backend["status"],
+                f"{backend['samples']}",
+                f"{backend['compared']:,}",
+                f"{backend['mismatches']:,}",
+                remark,
+            )
+        )
+    columns = ("backend", "version", "schedule", "status", "inferences", "compared", "mismatches", "")
+    return table(title, columns, rows)

@@ -21,6 +21,7 @@ COMMANDS = {
     "energy": ("Energy", "joules an inference, beside the KL"),
     "export": ("Export", "files for other tools: NIR, snnTorch, ..., with golden traces"),
     "verify": ("Verify", "every backend against the reference, integer for integer"),
+    "sweep": ("Sweep", "the beta x K grid of the paper, resumable, on this machine or a cluster"),
     "data": ("Data", "the data sets, their sources and licences"),
     "hardware": ("Hardware", "the energy presets and their sources"),
     "doctor": ("Doctor", "versions, devices, optional parts"),

@@ -1,0 +1,126 @@
+"""``spiking-pvae sweep``."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.errors import InputError
+from spiking_pvae.sweep.grid import PRESETS, Family, PresetName, SweepConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Command):
+    """Train a grid of models over beta and K, price each, and test the paper's claims on the table.
+
+    The same command on the same folder goes on after a stop. Options override the preset's values.
+
+    Example: spiking-pvae sweep --preset quick --out sweeps/quick
+    """
+
+    out: Path
+    """Folder to write."""
+    preset: PresetName = "quick"
+    """Grid: `quick` (3 K) or `metabolic-cost` (the paper's 11 K)."""
+    data: str = "natural"
+    """Name of a data set (spiking-pvae data) or a path."""
+    data_folder: Path | None = None
+    """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    models: tuple[Family, ...] | None = None
+    """Families of models."""
+    latents: tuple[int, ...] | None = None
+    """Numbers of latents K."""
+    betas: tuple[float, ...] | None = None
+    """Weights of the KL."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds."""
+    first_epochs: int | None = None
+    """Epochs of the first point of a curve along beta."""
+    next_epochs: int | None = None
+    """Epochs of each further point, which starts from the one before."""
+    cold_latents: tuple[int, ...] | None = None
+    """K at which points are also trained from scratch, as a check."""
+    cold_betas: tuple[float, ...] | None = None
+    """Betas at which that is done."""
+    cold_epochs: int | None = None
+    """Epochs of a check."""
+    batch_size: int | None = None
+    """Images a step."""
+    samples: int | None = None
+    """Held-out images that each integer network is simulated with."""
+    hardware: str | None = None
+    """Name of an energy preset (spiking-pvae hardware) or path of a TOML file."""
+    workers: int = 2
+    """Processes of this machine at a time, of one thread each."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers do the work instead."""
+    retry: bool = False
+    """Try the points again that failed before."""
+    force: bool = False
+    """Start anew in a folder that holds files."""
+
+    def config(self) -> SweepConfig:
+        """Return the preset with what was given in its place."""
+        preset = PRESETS[self.preset]
+        values = {item.name: getattr(self, item.name) for item in fields(SweepConfig)}
+        chosen = {name: getattr(preset, name) if value is None else value for name, value in values.items()}
+        for checks, grid in (("cold_latents", "latents"), ("cold_betas", "betas")):
+            if values[checks] is None:  # the preset's checks, as far as they lie on the grid
+                chosen[checks] = tuple(value for value in chosen[checks] if value in chosen[grid])
+        return SweepConfig(**chosen)
+
+    def execute(self, terminal: Terminal) -> dict[str, Any]:
+        """Run the sweep and print what became of it."""
+        from spiking_pvae.sweep.engine import run_sweep
+        from spiking_pvae.sweep.grid import curves, points
+
+        if self.scheduler is not None and "://" not in self.scheduler and ":" not in self.scheduler:
+            raise InputError("scheduler", given=repr(self.scheduler), allowed="an address such as tcp://host:8786")
+        config = self.config()
+        dataset = load_data(self.data, self.data_folder, terminal)
+        total = len(points(config))
+        terminal.say(f"Sweep of {total} points on {len(curves(config))} curves, into {self.out}")
+        cpu = time.process_time()
+        with terminal.progress("points", total) as tick:
+            try:
+                result = run_sweep(
+                    config,
+                    dataset,
+                    self.out,
+                    workers=self.workers,
+                    scheduler=self.scheduler,
+                    force=self.force,
+                    retry=self.retry,
+                    report=lambda done, _: tick(done),
+                )
+            except KeyboardInterrupt:
+                terminal.say("Stopped. The same command goes on.")
+                raise
+        printed = {
+            "out": str(self.out),
+            "points": total,
+            "done": result.done,
+            "failed": len(result.outcomes) - result.done,
+            "seconds": result.seconds,
+            "cpu_seconds": sum(o.cpu_seconds for o in result.outcomes) + time.process_time() - cpu,
+            "tables": [str(path) for path in result.tables],
+            "failures": [{"point": o.point.folder, "reason": o.reason} for o in result.outcomes if not o.done],
+        }
+        terminal.emit(printed, summary(printed))
+        return printed
+
+
+def summary(result: dict[str, Any]) -> Any:
+    """Build the table of a sweep."""
+    rows = [
+        ("points done", f"{result['done']} of {result['points']}"),
+        ("time", f"{result['seconds']:.0f} s"),
+        ("processor time of the points", f"{result['cpu_seconds']:.0f} s"),
+        *((f"failed: {each['point']}", each["reason"]) for each in result["failures"]),
+        *(("table", path) for path in result["tables"]),
+    ]
+    return table("Sweep", ("", "value"), rows)

@@ -1,0 +1,160 @@
+"""A sweep from its settings to its table."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from spiking_pvae.checkpoint import prepare_folder
+from spiking_pvae.energy import load_preset
+from spiking_pvae.errors import InputError
+from spiking_pvae.storage import read_json, write_json
+from spiking_pvae.sweep.cluster import run_cluster
+from spiking_pvae.sweep.grid import Curve, SweepConfig, curves, points
+from spiking_pvae.sweep.job import Job
+from spiking_pvae.sweep.local import run_local
+from spiking_pvae.sweep.results import POINT_FILE, Outcome, collect, write_table
+from spiking_pvae.types import Dataset
+from spiking_pvae.version import __version__
+
+SWEEP_KIND = "spiking-pvae sweep 1"
+MANIFEST = "sweep.json"
+
+Report = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepResult:
+    """A finished sweep.
+
+    Parameters
+    ----------
+    out : Path
+        Its folder.
+    outcomes : tuple of Outcome
+        In the order of the grid.
+    tables : tuple of Path
+        Files of the results table.
+    seconds : float
+        Wall time of this call.
+    """
+
+    out: Path
+    outcomes: tuple[Outcome, ...]
+    tables: tuple[Path, ...]
+    seconds: float
+
+    @property
+    def done(self) -> int:
+        """Points that were reached."""
+        return sum(outcome.done for outcome in self.outcomes)
+
+
+def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None:
+    """Make a folder ready for a sweep: new, or that of the same sweep, which then goes on.
+
+    Parameters
+    ----------
+    job : Job
+    force : bool
+        Forget whatever the folder holds of a sweep.
+    retry : bool
+        Forget the failures of before, so that they are tried again.
+
+    Raises
+    ------
+    InputError
+        The folder holds something else, or a sweep of other settings or data.
+    """
+    out, data = job.out, job.dataset
+    settings = {
+        "format": SWEEP_KIND,
+        "sweep": json.loads(json.dumps(asdict(job.config))),  # tuples as JSON gives them back
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "source": data.source, "licence": data.licence},
+    }
+    if (out / MANIFEST).is_file() and not force:
+        found = read_json(out / MANIFEST)
+        if {key: found.get(key) for key in settings} != settings:
+            raise InputError(
+                "output",
+                given=f"{out}, which holds a sweep of other settings or data",
+                allowed="a new folder, or that of the same sweep",
+                remedy="Choose another --out.",
+            )
+    else:
+        prepare_folder(out, force=force)
+        write_json(out / MANIFEST, {**settings, "version": __version__})
+    for outcome in collect(out, job.config):
+        if force or (retry and not outcome.done):
+            (job.folder(outcome.point) / POINT_FILE).unlink()
+    if force:
+        for point in points(job.config):
+            (job.folder(point) / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _progress(chains: Sequence[Curve], job: Job, report: Report | None) -> Callable[[], None]:
+    total = sum(map(len, chains))
+    told = -1
+
+    def tell() -> None:
+        nonlocal told
+        done = total - sum(map(job.unfinished, chains))
+        if report is not None and done != told:
+            report(done, total)
+            told = done
+
+    return tell
+
+
+def run_sweep(
+    config: SweepConfig,
+    dataset: Dataset,
+    out: Path,
+    *,
+    workers: int = 2,
+    scheduler: str | None = None,
+    force: bool = False,
+    retry: bool = False,
+    report: Report | None = None,
+) -> SweepResult:
+    """Go through a grid, or on with it after a stop, and write its table.
+
+    Parameters
+    ----------
+    config : SweepConfig
+    dataset : Dataset
+    out : Path
+        Folder of the sweep.
+    workers : int
+        Processes of this machine at a time.
+    scheduler : str, optional
+        Address of a Dask scheduler, whose workers do the work instead.
+    force : bool
+        Start anew in a folder that holds files.
+    retry : bool
+        Try the points again that failed before.
+    report : callable, optional
+        Called with the points finished and all points.
+    """
+    if workers < 1:
+        raise InputError("workers", given=workers, allowed="an integer of at least 1")
+    started = time.perf_counter()
+    load_preset(config.hardware)  # a wrong name is known now, not at the first point
+    job = Job(config=config, dataset=dataset, out=out.absolute())
+    prepare_sweep(job, force=force, retry=retry)
+    chains = curves(config)
+    tell = _progress(chains, job, report)
+    if scheduler is None:
+        run_local(chains, job, workers, tell)
+    else:
+        run_cluster(chains, job, scheduler, tell)
+    outcomes = collect(job.out, config)
+    return SweepResult(
+        out=job.out,
+        outcomes=tuple(outcomes),
+        tables=write_table(job.out, outcomes),
+        seconds=time.perf_counter() - started,
+    )

@@ -139,3 +139,12 @@ def test_two_processes_train_as_one_with_the_doubled_batch(tmp_path: Path) -> No
     for first, second in zip(one.history, two.history, strict=True):
         for key in first.keys() - {"wall_time"}:
             assert second[key] == pytest.approx(first[key], rel=1e-5), key
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # the compiler's own import
+def test_a_compiled_step_is_the_plain_one(tiny: Dataset) -> None:
+    """The compiler may reorder additions; nine steps of Adam magnify that little."""
+    plain, compiled = trained(tiny, TRAIN), trained(tiny, replace(TRAIN, compile=True))
+    for name, value in plain.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-3, atol=1e-5)

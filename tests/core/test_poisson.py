@@ -63,7 +63,7 @@ def test_soft_clamp(value, ceiling):
     gap = ceiling - value
     # torch's softplus is linear beyond 20, where it is off by e^-20 = 2e-9
     assert clamped == pytest.approx(ceiling - math.log1p(math.exp(-abs(gap))) - max(gap, 0.0), abs=3e-9)
-    assert clamped <= min(ceiling, value)
+    assert clamped <= min(ceiling, value) + 1e-13  # ceiling - (ceiling - value) rounds
 
 
 def test_draws_are_exact_and_seeded():

@@ -37,7 +37,7 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InputPort:
-    """Images to integer messages: x = clip(rint(image / scale), low, high).
+    """Images to integer messages: x = clip(rint(image / scale), low, high), and 0 where |x| < threshold.
 
     Parameters
     ----------
@@ -49,16 +49,21 @@ class InputPort:
         Whether messages may be negative (a signed graded payload; an ON/OFF pair of lines in unary form).
     scale : float
         Pixel value of one count.
+    threshold : int
+        Counts below which an input is silent (`spiking_pvae.deploy.event_inputs`).
     """
 
     shape: ImageShape
     bits: int
     signed: bool
     scale: float
+    threshold: int = 0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise InputError("input scale", given=self.scale, allowed="a finite number above 0")
+        if self.threshold < 0:
+            raise InputError("input threshold", given=self.threshold, allowed="counts, an integer of at least 0")
 
     @property
     def format(self) -> IntegerFormat:
@@ -91,7 +96,8 @@ class InputPort:
         if not np.isfinite(images).all():
             raise InputError("images", given="NaN or infinity", allowed="finite values")
         flat = images.reshape(len(images), -1).astype(np.float64)
-        return np.clip(np.rint(flat / self.scale), self.format.low, self.format.high).astype(np.int64)
+        counts = np.clip(np.rint(flat / self.scale), self.format.low, self.format.high).astype(np.int64)
+        return np.where(np.abs(counts) < self.threshold, 0, counts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,6 +8,7 @@ from spiking_pvae.energy.estimate import estimate
 from spiking_pvae.energy.fanout import dense_macs, fan_out
 from spiking_pvae.energy.library import list_presets, load_preset
 from spiking_pvae.energy.mapping import CoreMesh
+from spiking_pvae.energy.metabolic import Metabolic, Regression, metabolic, regress, silence_curve
 from spiking_pvae.energy.pricing import charge
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy
 from spiking_pvae.energy.synops import LayerOps, SynOps, count
@@ -22,7 +23,9 @@ __all__ = [
     "Interval",
     "LatentEnergy",
     "LayerOps",
+    "Metabolic",
     "Preset",
+    "Regression",
     "SynOps",
     "Term",
     "charge",
@@ -32,4 +35,7 @@ __all__ = [
     "fan_out",
     "list_presets",
     "load_preset",
+    "metabolic",
+    "regress",
+    "silence_curve",
 ]

@@ -25,7 +25,7 @@ from spiking_pvae.energy.cells import dense, events, memory, packets
 from spiking_pvae.energy.coefficients import Preset
 from spiking_pvae.energy.library import list_presets, load_preset
 from spiking_pvae.energy.mapping import Routes, routes
-from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits
+from spiking_pvae.energy.neurons import joules_by_neuron
 from spiking_pvae.energy.pricing import left_out, prices, require_priced
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy
 from spiking_pvae.energy.synops import SynOps, count
@@ -112,13 +112,14 @@ def estimate(
     whole = Band.total(parts.values())
     per_block = np.sum([blocks * each[term].value for (_, term), blocks in charged.items()], axis=0)
     ci95 = mean_interval(per_block, ops.block_samples, rng=np.random.default_rng(seed))
-    latents = _latents(
-        network=network,
-        record=record,
-        ops=ops,
-        prices_of=each,
+    neurons = joules_by_neuron(network, record, ops, prices=each, routes=traced)
+    name = network.latent.name
+    nats = each["nat"].value * kl if "nat" in each else 0.0
+    latents = LatentEnergy(
         kl=kl,
-        route=traced.get(network.latent.name),
+        rate=record.latent.rate.sum(axis=0) / samples,
+        spikes=record.tally(name).spikes.sum(axis=0) / samples,
+        joules=neurons[name] + nats,
     )
     chip = (CHIP,) if any(name == CHIP for name, _ in charged) else ()
 
@@ -145,6 +146,9 @@ def estimate(
         latent_share=float(latents.joules.sum()) / whole.value if whole.value else None,
         ann_baseline_joules=_baseline(floats, ops),
         latents=latents,
+        latent_name=name,
+        neurons=neurons,
+        block_joules=per_block,
         ops=ops,
         not_counted=left_out(preset, held),
         notes=tuple(notes),
@@ -160,40 +164,6 @@ def _cycles(seconds: float | None, clock_hz: float | None) -> float | None:
     if seconds is None:
         raise InputError("clock_hz", given=clock_hz, allowed="a clock together with the time of an inference (seconds)")
     return seconds * clock_hz
-
-
-def _latents(
-    *,
-    network: Network,
-    record: SpikeRecord,
-    ops: SynOps,
-    prices_of: dict[str, Band],
-    kl: Float64,
-    route: Routes | None,
-) -> LatentEnergy:
-    tally = record.tally(network.latent.name)
-    messages = tally.events.sum(axis=0) / ops.samples
-    spikes = tally.spikes.sum(axis=0) / ops.samples
-    # What one more unit of each count costs; a dense machine pays nothing for a spike.
-    decoder = network.layers[[layer.name for layer in network.layers].index(network.latent.name) + 1]
-    a_message = 2 * message_bits(network, network.latent.name, ops.schedule)
-    a_synop = decoder.synapse.bits + 2 * MEMBRANE_BITS
-    each = {
-        "message": messages if route is None else messages * route.packets,
-        "hop_east_west": 0.0 if route is None else messages * route.east_west,
-        "hop_north_south": 0.0 if route is None else messages * route.north_south,
-        "memory_bit": messages * (a_message + ops.latent_fan_out * a_synop),
-        "firing": messages,
-        "spike": spikes,
-        "synop": messages * ops.latent_fan_out,
-        "synop_graded": messages * ops.latent_fan_out,
-        "nat": kl,
-    }
-    joules = np.zeros(len(kl))
-    for term, price in prices_of.items():
-        if term in each:
-            joules = joules + price.value * each[term]
-    return LatentEnergy(kl=kl, rate=record.latent.rate.sum(axis=0) / ops.samples, spikes=spikes, joules=joules)
 
 
 def _baseline(preset: Preset, ops: SynOps) -> Band:

@@ -64,6 +64,12 @@ class EnergyReport:
         The dense multiply-accumulates of the same function at the baseline's price.
     latents : LatentEnergy
         The metabolic term, latent by latent.
+    latent_name : str
+        Name of the latents' layer.
+    neurons : mapping of str to ndarray
+        Joules that the messages of each neuron cause, by population (`spiking_pvae.energy.neurons`).
+    block_joules : ndarray of float64, shape (blocks,)
+        Joules of each block of samples, at the coefficients' values; a block is one sample in records of up to 2048.
     ops : SynOps
         The counts.
     not_counted : mapping of str to str
@@ -86,6 +92,9 @@ class EnergyReport:
     latent_share: float | None
     ann_baseline_joules: Band
     latents: LatentEnergy
+    latent_name: str
+    neurons: Mapping[str, Float64]
+    block_joules: Float64
     ops: SynOps
     not_counted: Mapping[str, str]
     notes: tuple[str, ...]

@@ -42,6 +42,8 @@ class LayerOps:
         Alternatives: each update of a neuron is one or the other.
     dense_macs : int
         Multiply-accumulates an inference of the same layer computed densely (0 for the input).
+    fan_out : ndarray of int64, shape (neurons,)
+        Synapses that a message of each neuron reaches (0 for the readout, which sends none).
     """
 
     name: str
@@ -53,6 +55,7 @@ class LayerOps:
     updates_active: Int64
     updates_inactive: Int64
     dense_macs: int
+    fan_out: Int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,8 +72,6 @@ class SynOps:
         The input first, then every layer in order.
     encoder_macs, decoder_macs : int
         Dense MACs an inference up to the latents, and after them.
-    latent_fan_out : ndarray of int64, shape (latents,)
-        Synapses that a message of each latent reaches.
     """
 
     schedule: Schedule
@@ -78,7 +79,6 @@ class SynOps:
     layers: tuple[LayerOps, ...]
     encoder_macs: int
     decoder_macs: int
-    latent_fan_out: Int64
 
     @property
     def samples(self) -> int:
@@ -130,50 +130,34 @@ def count(network: Network, record: SpikeRecord, *, skip_zero_weights: bool = Tr
         A layer's synapses have no known fan-out.
     """
     _check(network, record)
-    zeros = np.zeros(len(record.block_samples), np.int64)
-    source = record.tallies[0]
-    layers = [
-        LayerOps(
-            name=source.name,
-            neurons=source.neurons,
-            event_synops=zeros,
-            spike_synops=zeros,
-            messages=source.events.sum(axis=1),
-            spikes=source.spikes.sum(axis=1),
-            updates_active=zeros,
-            updates_inactive=zeros,
-            dense_macs=0,
-        )
-    ]
-    macs = {layer.name: dense_macs(layer.synapse) for layer in network.layers}
-    latent_fan_out = np.zeros(network.latent.neurons, np.int64)
-    for layer, tally in zip(network.layers, record.tallies[1:], strict=True):
-        reach = fan_out(layer.synapse, skip_zero_weights=skip_zero_weights)
-        if source.name == network.latent.name:
-            latent_fan_out = reach
+    reach = [fan_out(layer.synapse, skip_zero_weights=skip_zero_weights) for layer in network.layers]
+    macs = [dense_macs(layer.synapse) for layer in network.layers]
+    nothing = np.zeros(len(record.block_samples), np.int64)
+    layers = []
+    for place, tally in enumerate(record.tallies):
+        source = record.tallies[place - 1] if place else None
         layers.append(
             LayerOps(
-                name=layer.name,
-                neurons=layer.neurons,
-                event_synops=source.events @ reach,
-                spike_synops=source.spikes @ reach,
+                name=tally.name,
+                neurons=tally.neurons,
+                event_synops=nothing if source is None else source.events @ reach[place - 1],
+                spike_synops=nothing if source is None else source.spikes @ reach[place - 1],
                 messages=tally.events.sum(axis=1),
                 spikes=tally.spikes.sum(axis=1),
                 updates_active=tally.active,
                 updates_inactive=record.block_samples * (tally.steps * tally.neurons) - tally.active,
-                dense_macs=macs[layer.name],
+                dense_macs=0 if source is None else macs[place - 1],
+                fan_out=reach[place] if place < len(reach) else np.zeros(tally.neurons, np.int64),
             )
         )
-        source = tally
     names = [layer.name for layer in network.layers]
     split = names.index(network.latent.name) + 1
     return SynOps(
         schedule=record.schedule,
         block_samples=record.block_samples,
         layers=tuple(layers),
-        encoder_macs=sum(macs[name] for name in names[:split]),
-        decoder_macs=sum(macs[name] for name in names[split:]),
-        latent_fan_out=latent_fan_out,
+        encoder_macs=sum(macs[:split]),
+        decoder_macs=sum(macs[split:]),
     )
 
 

@@ -40,10 +40,10 @@ MASK_EVERY = 16
 """Steps of the optimiser between two choices of the mask."""
 
 
-def share_at(progress: float, target: float) -> float:
-    """Cubic ramp of the share kept: 1 at progress 0, `target` from progress 1 on."""
+def share_at(progress: float, target: float, start: float = 1.0) -> float:
+    """Cubic ramp of the share kept: `start` at progress 0, `target` from progress 1 on; never up."""
     left = 1.0 - min(max(progress, 0.0), 1.0)
-    return target + (1.0 - target) * left**3
+    return min(start, target + (start - target) * left**3)
 
 
 def keep_largest(scores: Tensor, share: float) -> Tensor:
@@ -88,6 +88,12 @@ def masks(
     return chosen + [(weight, keep_largest(weight.abs(), decoder_share)) for weight in decoder]
 
 
+def hold(held: list[tuple[Tensor, Tensor]]) -> None:
+    """Set what was taken away to 0."""
+    for weight, mask in held:
+        weight.mul_(mask)
+
+
 @contextmanager
 def kept_sparse(model: PoissonVAE, images: Tensor, config: PruneConfig, steps: int) -> Iterator[None]:
     """Prune a model along the ramp while an optimiser trains it, and hold what was taken away at 0.
@@ -102,28 +108,24 @@ def kept_sparse(model: PoissonVAE, images: Tensor, config: PruneConfig, steps: i
         Steps of the optimiser in all.
     """
     step = 0
-    held: list[tuple[Tensor, Tensor]] = []
+    last = max(1, round(config.ramp * steps))
+    begun = density(model.encoder), density(model.decoder)
+    held = [(weight, weight != 0) for weight in (*prunable(model.encoder), *prunable(model.decoder))]
 
     @torch.no_grad()
     def after_step(*_: Any) -> None:
         nonlocal step, held
         step += 1
-        ramping = step < config.ramp * steps
-        if (step % MASK_EVERY == 0 and ramping) or not held:
-            held = choose(step / max(1.0, config.ramp * steps))
-        elif not ramping and step - 1 < config.ramp * steps:
-            held = choose(1.0)
-        for weight, mask in held:
-            weight.mul_(mask)
-
-    def choose(progress: float) -> list[tuple[Tensor, Tensor]]:
-        rates = model.posterior(images.to(model.prior_log_rate.device)).mean.mean(0)
-        return masks(
-            model,
-            rates,
-            encoder_share=share_at(progress, config.encoder_keep),
-            decoder_share=share_at(progress, config.decoder_keep),
-        )
+        hold(held)  # first, so that what is gone does not come back into the choice
+        if step == last or (step < last and step % MASK_EVERY == 0):
+            rates = model.posterior(images.to(model.prior_log_rate.device)).mean.mean(0)
+            held = masks(
+                model,
+                rates,
+                encoder_share=share_at(step / last, config.encoder_keep, begun[0]),
+                decoder_share=share_at(step / last, config.decoder_keep, begun[1]),
+            )
+            hold(held)
 
     handle = register_optimizer_step_post_hook(after_step)
     try:

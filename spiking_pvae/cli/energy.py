@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
@@ -13,6 +14,10 @@ from spiking_pvae.cli.simulate import choose
 from spiking_pvae.cli.simulate import simulate as run_network
 from spiking_pvae.cli.terminal import Terminal, quantity, table
 from spiking_pvae.types import Split
+
+if TYPE_CHECKING:
+    from spiking_pvae.deploy.record import SpikeRecord
+    from spiking_pvae.energy import EnergyReport
 
 DEFAULT_HARDWARE = "loihi_davies2018"
 
@@ -47,12 +52,21 @@ class Energy(Command):
     mapping: Literal["chip", "none"] = "chip"
     """Whether packets and hops are counted on the chip's mesh of cores, where the preset describes one."""
 
+    views: Path | None = None
+    """Folder for latents.csv, neurons.csv and samples.csv: the estimate latent by latent, neuron by neuron and sample
+    by sample."""
+    force: bool = False
+    """Write into a folder of views that holds files."""
+
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Estimate and print."""
+        from spiking_pvae.checkpoint import prepare_folder
         from spiking_pvae.deploy.files import is_recording, load_network, load_recording
-        from spiking_pvae.energy import estimate, load_preset
+        from spiking_pvae.energy import estimate, load_preset, metabolic
 
         preset = load_preset(self.hardware)
+        if self.views is not None:
+            prepare_folder(self.views, force=self.force)
         if is_recording(self.source):
             network, record = load_recording(self.source)
         else:
@@ -60,9 +74,27 @@ class Energy(Command):
             images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
             record, _ = run_network(network, images, terminal, seed=self.seed)
         report = estimate(network, record, preset, seconds=self.seconds, clock_hz=self.clock_hz, mapping=self.mapping)
-        result = dict(report.to_json())
+        result = {**report.to_json(), "metabolic": asdict(metabolic(report))}
+        if self.views is not None:
+            write_views(report, record, self.views)
+            result["views"] = str(self.views)
         terminal.emit(result, *summary(result))
         return result
+
+
+def write_views(report: EnergyReport, record: SpikeRecord, folder: Path) -> None:
+    """Write the estimate in detail as three tables."""
+    from spiking_pvae.energy.views import latent_rows, neuron_rows, sample_rows
+
+    for name, rows in (
+        ("latents", list(latent_rows(report))),
+        ("neurons", list(neuron_rows(report, record))),
+        ("samples", list(sample_rows(report, record))),
+    ):
+        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
 
 
 def summary(result: dict[str, Any]) -> tuple[Any, ...]:
@@ -80,6 +112,10 @@ def summary(result: dict[str, Any]) -> tuple[Any, ...]:
         ("KL", f"{result['kl_nats']:.2f} nats"),
         ("joules a nat", "-" if per_nat is None else quantity(per_nat, "J")),
         ("share the latents' spikes cause", "-" if share is None else f"{100 * share:.1f} %"),
+        ("E_latents: their spikes and what these cause", quantity(result["metabolic"]["latent_joules"], "J")),
+        ("the same spikes in a cortex", quantity(result["metabolic"]["brain_joules"], "J")),
+        ("the inference in molecules of ATP", f"{result['metabolic']['atp']:.3g}"),
+        ("Landauer's bound of the KL", quantity(result["metabolic"]["landauer_joules"], "J")),
         ("dense MACs of the same function", quantity(result["ann_baseline_joules"], "J")),
     ]
     parts = [(f"layer {name}", quantity(band["value"], "J")) for name, band in result["by_layer"].items()]

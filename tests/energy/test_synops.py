@@ -68,7 +68,7 @@ def test_encoder_and_decoder_macs(make_network: Any, make_record: Any) -> None:
     network = make_network(*weights())
     ops = count(network, make_record(network))
     assert (ops.encoder_macs, ops.decoder_macs) == (6 * 4 + 4 * 3, 3 * 6)
-    assert ops.latent_fan_out.tolist() == np.count_nonzero(weights()[2], axis=0).tolist()
+    assert ops.layers[2].fan_out.tolist() == np.count_nonzero(weights()[2], axis=0).tolist()
 
 
 def test_a_record_of_another_network_is_refused(make_network: Any, make_record: Any) -> None:

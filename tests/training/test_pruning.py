@@ -45,6 +45,19 @@ def test_the_ramp_is_cubic_and_ends_at_its_target() -> None:
     assert share_at(0.0, 0.1) == 1.0
     assert share_at(1.0, 0.1) == share_at(3.0, 0.1) == pytest.approx(0.1)
     assert share_at(0.5, 0.2) == pytest.approx(0.2 + 0.8 / 8)
+    assert share_at(0.5, 0.2, 0.6) == pytest.approx(0.2 + 0.4 / 8)
+    assert share_at(0.5, 0.5, 0.3) == 0.3
+
+
+def test_what_is_gone_stays_gone_when_pruned_again(tiny: Dataset) -> None:
+    model = trained(tiny)
+    prune(model, tiny, TRAIN, CONFIG)
+    gone = model.encoder[1].weight.detach() == 0
+    prune(model, tiny, TRAIN, CONFIG)
+    assert torch.equal(model.encoder[1].weight.detach() == 0, gone)
+    prune(model, tiny, TRAIN, replace(CONFIG, encoder_keep=0.1))
+    assert not model.encoder[1].weight.detach()[gone].any()
+    assert density(model.encoder) == math.ceil(0.1 * 16 * 12) / (16 * 12)
 
 
 def test_weights_stay_zero_through_the_rest_of_the_training(tiny: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
+from spiking_pvae.deploy import lava_host
 from spiking_pvae.deploy.expected import as_traces, expected
 from spiking_pvae.deploy.export import write_files
 from spiking_pvae.deploy.exporters.manifest import Manifest
@@ -172,6 +173,13 @@ def load_snntorch(folder: Path, manifest: Manifest) -> Runner:
     return load(folder, manifest)
 
 
+def load_lava(folder: Path, manifest: Manifest) -> Runner:
+    """Run the exported Lava processes."""
+    from spiking_pvae.deploy.exporters.lava_files import LavaRunner
+
+    return LavaRunner(folder=folder, manifest=manifest, run_program=lava_host.run_program)
+
+
 BACKENDS: tuple[VerifyBackend, ...] = (
     VerifyBackend(
         name="reference",
@@ -208,9 +216,17 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         install=INSTALL,
         prepare=prepare_export("snntorch", load_snntorch),
     ),
+    VerifyBackend(
+        name="lava",
+        about="Lava processes of the spike-count neuron on Lava's CPU simulator",
+        version=partial(lava_host.lava_version, "lava-nc"),
+        install=lava_host.INSTALL,
+        prepare=prepare_export("lava", load_lava),
+        most_samples=20,
+    ),
 )
 
-LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {"nir": load_nir, "snntorch": load_snntorch}
+LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {"nir": load_nir, "snntorch": load_snntorch, "lava": load_lava}
 """The reader of each export target."""
 
 

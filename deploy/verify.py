@@ -15,11 +15,11 @@ from spiking_pvae.deploy.exporters.manifest import Manifest, read_manifest
 from spiking_pvae.deploy.exporters.traces import Int64
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
-from spiking_pvae.errors import InputError, LimitError, UnsupportedError
+from spiking_pvae.errors import BackendError, InputError, LimitError, UnsupportedError
 
 CHUNK = 250
 """Samples at once: spike trains of every step are kept."""
-Status = Literal["equal", "different", "missing", "unsupported"]
+Status = Literal["equal", "different", "missing", "unsupported", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +33,10 @@ class Verdict:
         None where it is not installed.
     schedule : {"graded", "unary"}, optional
         None where it did not run.
-    status : {"equal", "different", "missing", "unsupported"}
+    status : {"equal", "different", "missing", "unsupported", "failed"}
     comparison : Comparison
     reason : str
-        The command that installs a missing backend, or why the network does not fit.
+        The command that installs a missing backend, why the network does not fit, or how the backend ended.
     """
 
     name: str
@@ -67,28 +67,29 @@ def run_backend(
 ) -> Verdict:
     """Run one installed backend in one schedule."""
     messages = messages[: backend.most_samples]
-    layers = [layer.name for layer in network.layers]
     parts: list[Comparison] = []
-    status: Status
+    status: Status | None = None
+    reason = ""
     with tempfile.TemporaryDirectory(prefix="spiking-pvae-") as folder:
         try:
             runner = backend.prepare(network, Path(folder), schedule=schedule, steps=steps)
+            for start in range(0, len(messages), CHUNK):
+                part = messages[start : start + CHUNK]
+                wanted = backend.expect(network, part, seed=seed, first_sample=start, schedule=schedule, steps=steps)
+                parts.append(compare(wanted, runner(part, seed=seed, first_sample=start), first_sample=start))
+        except BackendError as error:
+            status, reason = "failed", str(error)
         except (UnsupportedError, LimitError) as error:
-            return Verdict(
-                name=backend.name,
-                version=backend.version(),
-                schedule=schedule,
-                status="unsupported",
-                comparison=Comparison(),
-                reason=str(error),
-            )
-        for start in range(0, len(messages), CHUNK):
-            part = messages[start : start + CHUNK]
-            wanted = backend.expect(network, part, seed=seed, first_sample=start, schedule=schedule, steps=steps)
-            parts.append(compare(wanted, runner(part, seed=seed, first_sample=start), first_sample=start))
-    total = combine(parts, layers)
-    status = "different" if total.mismatches else "equal"
-    return Verdict(name=backend.name, version=backend.version(), schedule=schedule, status=status, comparison=total)
+            status, reason = "unsupported", str(error)
+    total = combine(parts, [layer.name for layer in network.layers])
+    return Verdict(
+        name=backend.name,
+        version=backend.version(),
+        schedule=schedule,
+        status=status or ("different" if total.mismatches else "equal"),
+        comparison=total,
+        reason=reason,
+    )
 
 
 def verify(

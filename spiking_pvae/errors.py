@@ -88,3 +88,24 @@ class DamagedFileError(SpikingPvaeError, ValueError):
         self.path = path
         self.reason = reason
         super().__init__(f"{path}: {reason} {remedy}".strip())
+
+
+class BackendError(SpikingPvaeError, RuntimeError):
+    """A backend outside this process failed.
+
+    Parameters
+    ----------
+    backend : str
+        Its name.
+    reason : str
+        How it ended.
+    output : str
+        What it printed; the last lines are shown.
+    """
+
+    def __init__(self, backend: str, *, reason: str, output: str) -> None:
+        self.backend = backend
+        self.reason = reason
+        self.output = output
+        last = "\n".join(output.strip().splitlines()[-12:])
+        super().__init__(f"backend '{backend}' {reason}. Its last lines:\n{last}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, assert_never
@@ -11,7 +12,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Network, Readout
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Readout
 from spiking_pvae.errors import DamagedFileError
 from spiking_pvae.storage import read_json, write_json
 
@@ -26,10 +27,10 @@ class PlainLayer:
     Parameters
     ----------
     description : dict
-        ``name``, ``neurons``, ``synapse`` (dense or conv2d with its geometry), ``neuron`` (constant, poisson or
-        readout) and the neuron's scalars.
+        ``name``, ``neurons``, ``exponent`` of the weights, ``synapse`` (dense or conv2d with its geometry), ``neuron``
+        (constant, poisson or readout) and the neuron's scalars.
     arrays : dict of str to ndarray
-        ``weight`` (exponent applied), ``bias`` (one a neuron) and the neuron's arrays, as int64.
+        ``weight`` (int8 mantissas), ``bias`` (int64, one a neuron) and the neuron's arrays (int64).
     """
 
     description: dict[str, Any]
@@ -38,9 +39,9 @@ class PlainLayer:
 
 def plain_layer(layer: Layer) -> PlainLayer:
     """Describe a layer."""
-    description: dict[str, Any] = {"name": layer.name, "neurons": layer.neurons}
+    description: dict[str, Any] = {"name": layer.name, "neurons": layer.neurons, "exponent": layer.synapse.exponent}
     arrays: Arrays = {
-        "weight": np.left_shift(layer.synapse.weight.astype(np.int64), layer.synapse.exponent),
+        "weight": layer.synapse.weight,
         "bias": np.zeros(layer.neurons, np.int64) if layer.bias is None else layer.bias.value,
     }
     match layer.synapse:
@@ -67,13 +68,13 @@ def plain_layer(layer: Layer) -> PlainLayer:
     return PlainLayer(description=description, arrays=arrays)
 
 
-def write_plain(network: Network, folder: Path) -> None:
-    """Write the layers of a network into a folder; the same bytes for the same network."""
-    layers = [plain_layer(layer) for layer in network.layers]
-    arrays = {f"{place}.{name}": values for place, part in enumerate(layers) for name, values in part.arrays.items()}
+def write_plain(layers: Sequence[Layer], folder: Path) -> None:
+    """Write layers into a folder; the same bytes for the same layers."""
+    parts = [plain_layer(layer) for layer in layers]
+    arrays = {f"{place}.{name}": values for place, part in enumerate(parts) for name, values in part.arrays.items()}
     # numpy gives every member of the archive the same date, so that equal arrays make equal files.
     np.savez_compressed(folder / ARRAYS, **arrays)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for one
-    write_json(folder / LAYERS, {"layers": [part.description for part in layers]})
+    write_json(folder / LAYERS, {"layers": [part.description for part in parts]})
 
 
 def read_plain(folder: Path) -> tuple[PlainLayer, ...]:

@@ -13,5 +13,5 @@ from spiking_pvae.deploy.record import Schedule
 def write(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> None:
     """Write a network and its latents into an empty folder; one form for both schedules."""
     assert isinstance(network.latent.neuron, ExponentialThreshold)
-    write_plain(network, folder)
+    write_plain(network.layers, folder)
     write_latents(network.latent.neuron, folder)

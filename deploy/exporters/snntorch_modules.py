@@ -28,6 +28,11 @@ def _float(values: NDArray[np.int64]) -> Tensor:
     return torch.from_numpy(values.astype(np.float64))
 
 
+def integer_weight(layer: PlainLayer) -> NDArray[np.int64]:
+    """Return the weights of a layer with their exponent applied."""
+    return np.left_shift(layer.arrays["weight"].astype(np.int64), int(layer.description["exponent"]))
+
+
 class CountIF(nn.Module):
     """Soft-reset neuron that may fire several times a step: n = clip(floor(v / theta), 0, n_max), v <- v - n theta.
 
@@ -62,7 +67,7 @@ class Synapses(nn.Module):
     def __init__(self, layer: PlainLayer) -> None:
         super().__init__()
         self.geometry = layer.description
-        self.register_buffer("weight", _float(layer.arrays["weight"]))
+        self.register_buffer("weight", _float(integer_weight(layer)))
 
     def forward(self, messages: Tensor) -> Tensor:
         """Add up."""
@@ -168,7 +173,7 @@ def exact_dtype(layers: Sequence[PlainLayer], high: int) -> torch.dtype:
     """Return the smallest type in which a half is exact on messages of magnitude up to `high`."""
     largest = 0
     for layer in layers:
-        weight = np.abs(layer.arrays["weight"])
+        weight = np.abs(integer_weight(layer))
         sums = weight.reshape(len(weight), -1).sum(1).max() * high
         largest = max(largest, int(sums) + int(np.abs(layer.arrays["bias"]).max()))
         high = int(layer.description.get("n_max", 1))

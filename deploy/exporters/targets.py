@@ -12,7 +12,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 
-TargetName = Literal["nir", "snntorch"]
+TargetName = Literal["nir", "snntorch", "lava"]
 HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
 INSTALL = "pip install 'spiking-pvae[exports]'"
 
@@ -88,6 +88,15 @@ TARGETS: dict[TargetName, Target] = {
         against="the reference simulator",
         module="snntorch_export",
         main="network.npz",
+    ),
+    "lava": Target(
+        form="Lava processes of the spike-count neuron, constant and exponential threshold, with the programs that run "
+        "them: the whole network",
+        exact=True,
+        against="the reference simulator",
+        module="lava_export",
+        main="run_counts.py",
+        notes=("Convolutions are written as dense matrices.",),
     ),
 }
 

@@ -101,7 +101,7 @@ class Verify(Command):
             report=terminal.say,
         )
         failed = any(
-            verdict.status == "different" or (verdict.name in required and verdict.status != "equal")
+            verdict.status in {"different", "failed"} or (verdict.name in required and verdict.status != "equal")
             for verdict in verdicts
         )
         result = {

@@ -1,0 +1,1 @@
+"""Programs for the interpreter that has Lava. Shipped and exported with the package, which never imports them."""

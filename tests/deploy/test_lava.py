@@ -1,0 +1,235 @@
+"""Lava's CPU simulator: our processes against the reference, and what is left when it fails. Needs Lava."""
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+
+from spiking_pvae.deploy import exponential, lava_host, philox
+from spiking_pvae.deploy.backends import LOADERS, chosen
+from spiking_pvae.deploy.compare import compare
+from spiking_pvae.deploy.export import export, random_messages
+from spiking_pvae.deploy.exporters.golden import read_golden
+from spiking_pvae.deploy.exporters.lava_export import RUNTIME, unrolled
+from spiking_pvae.deploy.ir import ConstantThreshold
+from spiking_pvae.deploy.projection import project
+from spiking_pvae.deploy.verify import run_backend, verify_export
+from spiking_pvae.errors import BackendError, DamagedFileError, InputError
+
+REQUIRED = os.environ.get("SPIKING_PVAE_REQUIRE_BACKENDS") == "1"
+HERE = lava_host.lava_version("lava-nc")
+needs_lava = pytest.mark.skipif(HERE is None and not REQUIRED, reason="Lava is not installed (make backends)")
+
+
+def test_continuous_integration_has_lava():
+    assert HERE is not None or not REQUIRED
+
+
+def lava():
+    return chosen(("lava",))[0]
+
+
+def processes(file, marker):
+    """Return the living processes of whose /proc file the marker is a part."""
+    found = []
+    for path in Path("/proc").glob(f"[0-9]*/{file}"):
+        try:
+            if marker.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture
+def nothing_left(monkeypatch, tmp_path):
+    """No process and no shared memory is left behind."""
+    monkeypatch.setenv("SPIKING_PVAE_TEST", str(tmp_path))
+    before = set(os.listdir("/dev/shm"))
+    yield
+    assert processes("environ", str(tmp_path)) == []
+    # Other runs may make shared memory meanwhile; what nobody maps is left behind.
+    deadline = time.monotonic() + 10
+    while leaked := [
+        name for name in set(os.listdir("/dev/shm")) - before if not processes("maps", f"/dev/shm/{name}")
+    ]:
+        assert time.monotonic() < deadline, leaked
+        time.sleep(0.2)
+
+
+def boundary_network(seed=3):
+    """Small weights and thresholds: many accumulators are exact multiples of their threshold."""
+    network = networks.random_network(seed, hidden=(9,), bits=4, bias=True)
+    hidden = network.layers[0]
+    neuron = ConstantThreshold(mantissa=np.random.default_rng(0).integers(1, 4, 9).astype(np.int32), n_max=40)
+    return replace(network, layers=(replace(hidden, neuron=neuron), *network.layers[1:]))
+
+
+@needs_lava
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["graded", "unary"])
+@pytest.mark.parametrize("name", ["random", "boundary", "convolution"])
+def test_lava_equals_reference(name, schedule, nothing_left):
+    from test_exports import conv_network
+
+    make = {"random": networks.random_network, "boundary": boundary_network, "convolution": conv_network}[name]
+    network = make(5)
+    verdict = run_backend(lava(), network, random_messages(network, 25, 0), seed=2**63 + 7, schedule=schedule, steps=6)
+    assert verdict.status == "equal", verdict
+    assert verdict.comparison.samples == 20
+    assert verdict.version == HERE
+
+
+MUTATIONS = (
+    (">", "graded", "self.v[alive] >= theta[alive]", "self.v[alive] > theta[alive]", "hidden0"),
+    ("hard", "unary", "self.v[alive] -= theta[alive].astype(np.int32)", "self.v[alive] = 0", "hidden0"),
+    ("draw", "graded", 'self.plan["seed"], sample,', 'self.plan["seed"], sample + (sample == 3),', "latents"),
+)
+
+
+@needs_lava
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "schedule", "old", "new", "layer"), MUTATIONS)
+def test_mutations_of_the_programs(name, schedule, old, new, layer, tmp_path, nothing_left):
+    """> for >=, hard for soft reset, and one draw: each is reported at its layer."""
+    network = boundary_network()
+    messages = random_messages(network, 200 if schedule == "graded" else 20, 0)
+    export(network, "lava", tmp_path / "export", messages=messages, schedule=schedule, steps=12)
+    manifest, comparison = verify_export(tmp_path / "export")
+    assert comparison.mismatches == 0
+
+    program = tmp_path / "export" / "processes" / "spike_count.py"
+    original = program.read_text()
+    assert old in original
+    program.write_text(original.replace(old, new))
+    with pytest.raises(DamagedFileError, match=r"spike_count\.py"):
+        verify_export(tmp_path / "export")
+    golden = read_golden(tmp_path / "export", manifest.layers)
+    got = LOADERS["lava"](tmp_path / "export", manifest)(golden.messages, seed=golden.seed, first_sample=0)
+    first = compare(golden.traces, got).first
+    assert first.layer == layer
+    if name == "draw":
+        assert first.sample == 3
+
+
+def test_draws_of_the_lava_side():
+    """Written apart from the package's own, and equal to them."""
+    sys.path.insert(0, str(RUNTIME / "processes"))
+    try:
+        import draws
+    finally:
+        sys.path.pop(0)
+    neuron = np.arange(57)
+    for seed, sample, draw, fraction in ((0, 0, 0, 16), (2**64 - 1, 2**40 + 5, 3, 9), (12345, 77, 31, 12)):
+        word = philox.uniform_words(seed, np.full(57, sample), neuron, draw)
+        assert (draws.philox_word(seed, sample, neuron, draw) == word).all()
+        assert (draws.threshold(seed, sample, neuron, draw, fraction) == exponential.thresholds(word, fraction)).all()
+
+
+def test_unrolled_convolution():
+    from test_exports import conv_network
+
+    rng = np.random.default_rng(0)
+    for layer in conv_network().layers[:2]:
+        messages = rng.integers(-50, 50, (20, layer.synapse.inputs))
+        assert (project(unrolled(layer).synapse, messages) == project(layer.synapse, messages)).all()
+
+
+def test_the_package_never_imports_the_lava_side():
+    program = "import spiking_pvae.deploy.verify, spiking_pvae.deploy.exporters.lava_files, sys; " + (
+        "print([name for name in sys.modules if 'lava_runtime' in name or name.startswith('lava')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_interpreter_is_named_by_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv(lava_host.INTERPRETER, str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match=lava_host.INTERPRETER):
+        lava_host.interpreter()
+    monkeypatch.setenv(lava_host.INTERPRETER, sys.executable)
+    assert lava_host.interpreter() == Path(sys.executable)
+    assert lava_host.lava_version("numpy") == f"numpy {np.__version__}"
+    assert lava_host.lava_version("no-such-distribution") is None
+
+
+@pytest.fixture
+def plain_python(monkeypatch):
+    monkeypatch.setenv(lava_host.INTERPRETER, sys.executable)
+
+
+BROOD = """
+import os, sys, time
+for _ in range(3):
+    if os.fork() == 0:
+        os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(100)", "brood of " + sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize(("ending", "reason"), [("sys.exit(3)", "code 3"), ("time.sleep(100)", "more than")])
+def test_failure_leaves_nothing(ending, reason, tmp_path, plain_python):
+    """A program that fails or hangs, with children that hold its output open."""
+    program = tmp_path / "program.py"
+    program.write_text(f"{BROOD}\nprint('a last word', flush=True)\n{ending}\n")
+    with pytest.raises(BackendError, match=reason) as caught:
+        lava_host.run_program(program, tmp_path, {"x": 1}, time_limit_s=2)
+    assert "a last word" in str(caught.value)
+    assert processes("cmdline", f"brood of {tmp_path}") == []
+
+
+def test_interrupt_leaves_nothing(tmp_path, plain_python):
+    program, caller = tmp_path / "program.py", tmp_path / "caller.py"
+    program.write_text(f"{BROOD}\ntime.sleep(100)\n")
+    caller.write_text(
+        "import sys; from pathlib import Path; from spiking_pvae.deploy.lava_host import run_program\n"
+        "run_program(Path(sys.argv[1]), Path(sys.argv[1]).parent, {'x': 1})"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(caller), str(program)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    deadline = time.monotonic() + 20
+    while len(processes("cmdline", f"brood of {tmp_path}")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(processes("cmdline", f"brood of {tmp_path}")) == 3
+    process.send_signal(2)
+    _, error = process.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in error
+    assert processes("cmdline", f"brood of {tmp_path}") == []
+
+
+@needs_lava
+@pytest.mark.slow
+def test_a_failing_lava_process_ends_at_once(tmp_path, nothing_left):
+    """What Lava would swallow: the reason is shown and nothing hangs."""
+    network = networks.random_network(1)
+    export(network, "lava", tmp_path / "export")
+    program = tmp_path / "export" / "processes" / "spike_count.py"
+    program.write_text(program.read_text().replace("arriving = self.a_in.recv()", "arriving = self.a_in.nothing()"))
+    broken = replace(
+        lava(),
+        prepare=lambda network, folder, **how: (
+            lambda messages, **options: lava_host.run_program(
+                tmp_path / "export" / "run_counts.py",
+                tmp_path / "export",
+                {
+                    "messages": messages,
+                    "seed": np.uint64(0),
+                    "first_sample": 0,
+                    "unary": False,
+                    "steps": 1,
+                    "incoming": 127,
+                },
+            )
+        ),
+    )
+    verdict = run_backend(broken, network, random_messages(network, 3, 0), seed=0, schedule="graded", steps=1)
+    assert verdict.status == "failed"
+    assert "nothing" in verdict.reason

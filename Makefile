@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LAVA := .venv-lava
 
-.PHONY: demo test test-slow lint types imports coverage wheel-smoke clean
+.PHONY: demo test test-slow test-backends backends lint types imports coverage wheel-smoke clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,7 +19,20 @@ test: $(READY)  ## the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow"
 
 test-slow: $(READY)  ## the tests that take longer
-	$(BIN)/python -m pytest --numprocesses 2 -m slow
+	$(BIN)/python -m pytest --numprocesses 2 -m "slow and not backend"
+
+$(LAVA)/.ready:
+	$(PYTHON) -m venv $(LAVA)
+	$(LAVA)/bin/python -m pip install --quiet h5py scipy 'networkx<=2.8.7' asteval 'numpy>=2,<2.4'
+	$(LAVA)/bin/python -m pip install --quiet --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0
+	@touch $@
+
+backends: $(READY) $(LAVA)/.ready  ## environments of the backends that want other versions than this package
+	@echo "Lava: export SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python"
+
+test-backends: backends  ## the tests that need those environments; a missing one fails
+	SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python SPIKING_PVAE_REQUIRE_BACKENDS=1 \
+		$(BIN)/python -m pytest --numprocesses 2 -m backend
 
 lint: $(READY)  ## style
 	$(BIN)/ruff check .
@@ -39,4 +53,4 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 	$(BIN)/python tests/wheel_smoke.py dist
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(LAVA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage

@@ -24,11 +24,12 @@ from spiking_pvae.errors import BackendError, DamagedFileError, InputError
 
 REQUIRED = os.environ.get("SPIKING_PVAE_REQUIRE_BACKENDS") == "1"
 HERE = lava_host.lava_version("lava-nc")
-needs_lava = pytest.mark.skipif(HERE is None and not REQUIRED, reason="Lava is not installed (make backends)")
 
 
-def test_continuous_integration_has_lava():
-    assert HERE is not None or not REQUIRED
+def needs_lava(test):
+    """Mark a test; where backends are required it fails without Lava and is not skipped."""
+    missing = pytest.mark.skipif(HERE is None and not REQUIRED, reason="Lava is not installed (make backends)")
+    return pytest.mark.slow(pytest.mark.backend(missing(test)))
 
 
 def lava():
@@ -72,7 +73,6 @@ def boundary_network(seed=3):
 
 
 @needs_lava
-@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["graded", "unary"])
 @pytest.mark.parametrize("name", ["random", "boundary", "convolution"])
 def test_lava_equals_reference(name, schedule, nothing_left):
@@ -94,7 +94,6 @@ MUTATIONS = (
 
 
 @needs_lava
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "schedule", "old", "new", "layer"), MUTATIONS)
 def test_mutations_of_the_programs(name, schedule, old, new, layer, tmp_path, nothing_left):
     """> for >=, hard for soft reset, and one draw: each is reported at its layer."""
@@ -206,7 +205,6 @@ def test_interrupt_leaves_nothing(tmp_path, plain_python):
 
 
 @needs_lava
-@pytest.mark.slow
 def test_a_failing_lava_process_ends_at_once(tmp_path, nothing_left):
     """What Lava would swallow: the reason is shown and nothing hangs."""
     network = networks.random_network(1)

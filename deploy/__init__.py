@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from spiking_pvae.lazy import lazy_attributes
 
 if TYPE_CHECKING:
-    from spiking_pvae.deploy.convert import convert
+    from spiking_pvae.deploy.convert import convert, prepare
     from spiking_pvae.deploy.fidelity import Fidelity, fidelity
     from spiking_pvae.deploy.files import load_network, load_recording, save_network, save_recording
     from spiking_pvae.deploy.ir import (
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
         Network,
         Readout,
     )
-    from spiking_pvae.deploy.lower import lower
+    from spiking_pvae.deploy.lower import lower, lower_parts
     from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
     from spiking_pvae.deploy.record import SpikeRecord, Tally
     from spiking_pvae.deploy.simulate import simulate
 
 _HOME = {
     "convert": "spiking_pvae.deploy.convert",
+    "prepare": "spiking_pvae.deploy.convert",
     "Fidelity": "spiking_pvae.deploy.fidelity",
     "fidelity": "spiking_pvae.deploy.fidelity",
     "load_network": "spiking_pvae.deploy.files",
@@ -42,6 +43,7 @@ _HOME = {
     "Network": "spiking_pvae.deploy.ir",
     "Readout": "spiking_pvae.deploy.ir",
     "lower": "spiking_pvae.deploy.lower",
+    "lower_parts": "spiking_pvae.deploy.lower",
     "QuantizeConfig": "spiking_pvae.deploy.quantize",
     "quantize": "spiking_pvae.deploy.quantize",
     "SpikeRecord": "spiking_pvae.deploy.record",
@@ -67,6 +69,8 @@ __all__ = [
     "load_network",
     "load_recording",
     "lower",
+    "lower_parts",
+    "prepare",
     "quantize",
     "save_network",
     "save_recording",

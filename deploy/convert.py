@@ -1,12 +1,30 @@
-"""Lowering and quantisation in one call."""
+"""Lowering, preparation and quantisation in one call."""
 
 from __future__ import annotations
 
+from spiking_pvae.deploy.floatnet import FloatNetwork, flatten
+from spiking_pvae.deploy.fold import equalise, peaks
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.lower import lower
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.types import FloatArray
+
+
+def prepare(network: FloatNetwork, images: FloatArray, config: QuantizeConfig) -> FloatNetwork:
+    """Rewrite a float network for quantisation without changing what it computes.
+
+    Parameters
+    ----------
+    network : FloatNetwork
+        Lowered: linear layers are folded already.
+    images : ndarray of float32, shape (samples, channels, height, width)
+        Calibration data.
+    config : QuantizeConfig
+    """
+    if not config.equalisation:
+        return network
+    return equalise(network, peaks(network, flatten(images)))
 
 
 def convert(model: PoissonVAE, images: FloatArray, config: QuantizeConfig | None = None) -> Network:
@@ -23,4 +41,5 @@ def convert(model: PoissonVAE, images: FloatArray, config: QuantizeConfig | None
     -------
     Network
     """
-    return quantize(lower(model), images, config)
+    config = config or QuantizeConfig()
+    return quantize(prepare(lower(model), images, config), images, config)

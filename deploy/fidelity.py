@@ -1,42 +1,42 @@
 """How far the integer network is from the float one, on held-out images, and why.
 
-Both are judged by the same exact expectation over the Poisson counts, so that no sampling noise enters the difference.
-The gap is split by making one change at a time to the float network; what the changes do together beyond their sum is
-the interaction.
+With a linear decoder both are judged by the same exact expectation over the Poisson counts, so that no sampling noise
+enters the difference. Another decoder has no closed form: there both draw their counts from the same thresholds
+(common random numbers), so that they differ only where the rates do. The standard error of the paired difference over
+the images is stated in both cases.
+
+The gap is split by making one change at a time to the float network (`spiking_pvae.deploy.emulate`); what the changes
+do together beyond their sum is the interaction. Overflow contributes nothing: a sum that leaves the membrane is an
+error, never a wrap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.calibrate import Grid
-from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, PoissonRate, decode, flatten, rates
-from spiking_pvae.deploy.ir import ExponentialThreshold, Layer, Network
-from spiking_pvae.deploy.numerics import weight_format
-from spiking_pvae.deploy.quantize import LOG_FRACTION, input_grid
-from spiking_pvae.deploy.simulate import simulate
+from spiking_pvae.deploy.agreement import Comparison, LayerAgreement
+from spiking_pvae.deploy.emulate import Variant, variants
+from spiking_pvae.deploy.floatnet import FloatNetwork, accumulate, flatten
+from spiking_pvae.deploy.ir import ExponentialThreshold, Network, Readout
+from spiking_pvae.deploy.judge import FIGURES, SEED, Figures, Judged, atoms, draw, join, judge_counts, judge_rates
+from spiking_pvae.deploy.reference import LayerOutput
+from spiking_pvae.deploy.simulate import runner
 from spiking_pvae.types import FloatArray
 
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
+
+CHUNK = 500
+WORST_LATENTS = 10
+CAUSES = ("input_quantisation", "weight_rounding", "threshold_rounding", "clipping")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """Averages over samples: expected squared error, KL in nats, their sum, mean rate and probability of silence."""
-
-    mse: float
-    kl: float
-    nelbo: float
-    metabolic_cost: float
-    proportion_zeros: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fidelity:
     """Float against integer.
 
@@ -46,141 +46,178 @@ class Fidelity:
     float_figures, integer_figures : Figures
     nelbo_change_percent : float
         100 (integer - float) / float.
+    standard_error_percent : float
+        Standard error of that change over the images, from paired differences.
+    expectation : {"exact", "common draws"}
+        How the counts were averaged.
     rate_correlation : float
         Pearson correlation of all rates.
     worst_latent_correlation : float
         Least correlation of one latent's rates, over latents that vary.
     gap : dict of str to float
         Change of the -ELBO by cause; sums to the whole.
+    parts : dict of str to dict of str to float
+        The same for each figure of `Figures`, by cause.
+    layers : tuple of LayerAgreement
+        Every layer in order.
+    latents : str
+        Name of the Poisson layer.
     """
 
     samples: int
     float_figures: Figures
     integer_figures: Figures
     nelbo_change_percent: float
-    rate_correlation: float
-    worst_latent_correlation: float
+    standard_error_percent: float
+    expectation: Literal["exact", "common draws"]
     gap: dict[str, float]
+    parts: dict[str, dict[str, float]]
+    layers: tuple[LayerAgreement, ...]
+    latents: str
+
+    @property
+    def rates(self) -> LayerAgreement:
+        """Agreement of the latents' rates."""
+        return next(layer for layer in self.layers if layer.name == self.latents)
 
     def to_json(self) -> dict[str, Any]:
         """Return the numbers under the names of the command line."""
         pairs = {
             f"{name}_{kind}": getattr(figures, name)
             for kind, figures in (("float", self.float_figures), ("integer", self.integer_figures))
-            for name in ("nelbo", "mse", "kl", "metabolic_cost", "proportion_zeros")
+            for name in FIGURES
         }
+        worst = self.rates.worst(WORST_LATENTS)
         return {
             "samples": self.samples,
             **pairs,
             "nelbo_change_percent": self.nelbo_change_percent,
-            "rate_correlation": self.rate_correlation,
-            "worst_latent_correlation": self.worst_latent_correlation,
+            "standard_error_percent": self.standard_error_percent,
+            "expectation": self.expectation,
+            "rate_correlation": self.rates.correlation,
+            "worst_latent_correlation": worst[0]["correlation"] if worst else float("nan"),
+            "worst_latents": worst,
+            "agreement": [
+                {"name": layer.name, "correlation": layer.correlation, "relative_error": layer.relative_error}
+                for layer in self.layers
+            ],
             "gap": self.gap,
+            "gap_by_figure": self.parts,
         }
 
 
-def figures(network: FloatNetwork, images: FloatArray, rate: Float64, prior_rate: Float64) -> Figures:
-    """Judge rates by the exact expectation over Poisson counts, for a linear decoder.
-
-    Parameters
-    ----------
-    network : FloatNetwork
-        Its decoder is used.
-    images : ndarray of float32, shape (samples, channels, height, width)
-    rate : ndarray of float64, shape (samples, latents)
-    prior_rate : ndarray of float64, shape (latents,)
-    """
-    dictionary = network.layers[-1].weight
-    error = np.square(flatten(images) - decode(network, rate)).sum(1) + rate @ np.square(dictionary).sum(0)
-    ratio = np.where(rate > 0, rate, prior_rate) / prior_rate
-    divergence = (rate * np.log(ratio) - rate + prior_rate).sum(1)
-    mse, kl = float(error.mean()), float(divergence.mean())
-    return Figures(
-        mse=mse,
-        kl=kl,
-        nelbo=mse + kl,
-        metabolic_cost=float(rate.mean()),
-        proportion_zeros=float(np.exp(-rate).mean()),
-    )
-
-
-def weight_grid(layer: Layer, neuron_input_scale: float) -> Grid:
-    """Recover the grid of a layer's weights, with a scale of shape (outputs, 1)."""
-    if isinstance(layer.neuron, ExponentialThreshold):
-        unit = np.ldexp(layer.neuron.gain.astype(np.float64), -layer.neuron.gain_shift - LOG_FRACTION)
-    else:
-        unit = layer.scale
-    return Grid(scale=unit[:, None] / neuron_input_scale, format=weight_format(layer.synapse.bits))
-
-
-def with_weights(network: FloatNetwork, change: Callable[[FloatLayer, int], Float64]) -> FloatNetwork:
-    """Return the float network with every weight matrix replaced."""
-    layers = tuple(replace(layer, weight=change(layer, index)) for index, layer in enumerate(network.layers))
-    return replace(network, layers=layers)
-
-
-def integer_rate(neuron: ExponentialThreshold, unit: Float64) -> Callable[[Float64], Float64]:
-    """Return the neuron's fixed-point rate as a function of real accumulators (log-residuals)."""
-
-    def rate(log_residual: Float64) -> Float64:
-        charge = neuron.charge(np.rint(log_residual / unit).astype(np.int64))
-        return np.ldexp(charge.astype(np.float64), -neuron.fraction)
-
+def _compare(
+    comparisons: list[Comparison],
+    network: Network,
+    exact: Variant,
+    outputs: tuple[LayerOutput, ...],
+    *,
+    x: Float64,
+    sample: Int64,
+) -> Float64:
+    """Add one chunk of images to the agreement of every layer; returns the float rates."""
+    neuron = network.latent.neuron
+    assert isinstance(neuron, ExponentialThreshold)
+    rate = np.zeros((0, 0))
+    for place, (layer, activation, output) in enumerate(zip(exact.layers, exact.activations, outputs, strict=True)):
+        x = activation(accumulate(layer, x))
+        if place == exact.latent_index:
+            rate = x
+            integer = np.ldexp(output.charge.astype(np.float64), -neuron.fraction)
+        elif isinstance(network.layers[place].neuron, Readout):
+            integer = output.charge * network.layers[place].scale
+        else:
+            integer = output.counts * network.layers[place].scale
+        comparisons[place].add(x, integer)
+        if place == exact.latent_index:
+            x = draw(rate, neuron, sample)
     return rate
 
 
-def fidelity(source: FloatNetwork, network: Network, images: FloatArray) -> Fidelity:
+def fidelity(source: FloatNetwork, network: Network, images: FloatArray, *, steps: int | None = None) -> Fidelity:
     """Compare a float network with the integer network made of it.
 
     Parameters
     ----------
     source : FloatNetwork
+        As it was given to `quantize`.
     network : Network
     images : ndarray of float32, shape (samples, channels, height, width)
         Held-out images.
+    steps : int, optional
+        T of the unary schedule, whose clipping of counts at T is then part of the gap (finite T). The graded schedule
+        has none.
 
     Returns
     -------
     Fidelity
     """
-    activation = source.latent.activation
     neuron = network.latent.neuron
-    assert isinstance(activation, PoissonRate)
     assert isinstance(neuron, ExponentialThreshold)
-    prior = neuron.prior_rate
-    x = flatten(images)
-    port = input_grid(network.input)
-    grids = [
-        weight_grid(layer, network.input.scale if index == 0 else 1.0) for index, layer in enumerate(network.layers)
-    ]
-    rounded = with_weights(source, lambda layer, index: grids[index].rounded(layer.weight))
-    clipped = with_weights(source, lambda layer, index: grids[index].clipped(layer.weight))
-    quantised = with_weights(source, lambda layer, index: grids[index].quantise(layer.weight))
-    unit = grids[source.latent_index].scale[:, 0] * network.input.scale
+    every = variants(source, network)
+    exact, whole = every["exact"], every["integer"]
+    energy = {name: atoms(variant) for name, variant in every.items()}
+    comparisons = [Comparison(layer.name) for layer in network.layers]
+    run = runner(network)
+    parts: dict[str, list[Judged]] = defaultdict(list)
+    for start in range(0, len(images), CHUNK):
+        chunk = images[start : start + CHUNK]
+        x, messages = flatten(chunk), network.input.encode(chunk)
+        sample = start + np.arange(len(x), dtype=np.int64)
+        outputs = run(messages, seed=SEED, first_sample=start, schedule="graded", steps=1)
+        rate = _compare(comparisons, network, exact, outputs, x=x, sample=sample)
+        parts["exact"].append(judge_rates(exact, x, rate, neuron, sample=sample, energy=energy["exact"]))
+        for cause in CAUSES:
+            rate = every[cause].rates(x)
+            parts[cause].append(judge_rates(every[cause], x, rate, neuron, sample=sample, energy=energy[cause]))
+        counts = judge_counts(network, x, outputs, exact.latent_index)
+        parts["integer"].append(counts)
+        if energy["integer"] is not None:
+            rate = np.ldexp(outputs[exact.latent_index].charge.astype(np.float64), -neuron.fraction)
+            parts["integer"][-1] = judge_rates(whole, x, rate, neuron, sample=sample, energy=energy["integer"])
+        if steps is not None:
+            unary = run(messages, seed=SEED, first_sample=start, schedule="unary", steps=steps)
+            parts["finite"].append(judge_counts(network, x, unary, exact.latent_index))
+            parts["graded"].append(counts)
+    judged = {name: join(chunks) for name, chunks in parts.items()}
+    return _report(judged, comparisons, network, exact_expectation=energy["exact"] is not None)
 
-    record = simulate(network, images, keep=(network.latent.name,))
-    integer_rates = np.ldexp(record.traces[network.latent.name].charge.astype(np.float64), -neuron.fraction)
-    float_rates = rates(source, x)
-    exact = figures(source, images, float_rates, prior)
-    integer = figures(quantised, images, integer_rates, prior)
 
-    causes = {
-        "input_quantisation": figures(source, images, rates(source, port.rounded(x)), prior),
-        "weight_rounding": figures(rounded, images, rates(rounded, x), prior),
-        "threshold_rounding": figures(source, images, rates(source, x, integer_rate(neuron, unit)), prior),
-        "clipping": figures(clipped, images, rates(clipped, port.clipped(x)), prior),
-    }
-    gap = {cause: changed.nelbo - exact.nelbo for cause, changed in causes.items()}
-    total = integer.nelbo - exact.nelbo
-    gap |= {"finite_t": 0.0, "overflow": 0.0, "interaction": total - sum(gap.values()), "total": total}
-    varies = (float_rates.std(0) > 0) & (integer_rates.std(0) > 0)
-    by_latent = [float(np.corrcoef(float_rates[:, i], integer_rates[:, i])[0, 1]) for i in np.flatnonzero(varies)]
+def _standard_error(values: Float64) -> float:
+    """Return the standard error of the mean; NaN for a single value."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def _report(
+    judged: dict[str, Judged], comparisons: list[Comparison], network: Network, *, exact_expectation: bool
+) -> Fidelity:
+    """Put the figures of every variant together."""
+    figures = {name: result.figures for name, result in judged.items()}
+    change = judged["integer"].nelbo - judged["exact"].nelbo
+    finite = dict.fromkeys(FIGURES, 0.0)
+    if "finite" in judged:
+        change = change + judged["finite"].nelbo - judged["graded"].nelbo
+        finite = {name: getattr(figures["finite"], name) - getattr(figures["graded"], name) for name in FIGURES}
+    integer = Figures(**{name: getattr(figures["integer"], name) + finite[name] for name in FIGURES})
+    parts = {}
+    for name in FIGURES:
+        exact = getattr(figures["exact"], name)
+        by_cause = {cause: getattr(figures[cause], name) - exact for cause in CAUSES}
+        by_cause |= {"finite_t": finite[name], "overflow": 0.0}
+        total = getattr(integer, name) - exact
+        parts[name] = {**by_cause, "interaction": total - sum(by_cause.values()), "total": total}
+    scale = 100 / figures["exact"].nelbo
     return Fidelity(
-        samples=len(images),
-        float_figures=exact,
+        samples=len(change),
+        float_figures=figures["exact"],
         integer_figures=integer,
-        nelbo_change_percent=100 * total / exact.nelbo,
-        rate_correlation=float(np.corrcoef(float_rates.ravel(), integer_rates.ravel())[0, 1]),
-        worst_latent_correlation=min(by_latent, default=float("nan")),
-        gap=gap,
+        nelbo_change_percent=parts["nelbo"]["total"] * scale,
+        standard_error_percent=float(change.std(ddof=1) / np.sqrt(len(change)) * abs(scale))
+        if len(change) > 1
+        else 0.0,
+        expectation="exact" if exact_expectation else "common draws",
+        gap=parts["nelbo"],
+        parts=parts,
+        layers=tuple(comparison.result() for comparison in comparisons),
+        latents=network.latent.name,
     )

@@ -12,6 +12,8 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from spiking_pvae.deploy.ir import Shape
+from spiking_pvae.deploy.maps import LinearMap, apply
 from spiking_pvae.types import FloatArray, ImageShape
 
 Float64 = NDArray[np.float64]
@@ -42,7 +44,12 @@ class Identity:
     """Accumulator to output, unchanged."""
 
 
-Activation = PoissonRate | Identity
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rectify:
+    """Accumulator to output max(a, 0): a hidden unit, which becomes a spike-count neuron."""
+
+
+Activation = PoissonRate | Rectify | Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,20 +59,26 @@ class FloatLayer:
     Parameters
     ----------
     name : str
-    weight : ndarray of float64, shape (outputs, inputs)
-    bias : ndarray of float64, shape (outputs,), optional
+        Where it comes from, as in ``encoder.3``.
+    shape : tuple of int
+        Shape of the population; (channels, height, width) or (neurons,).
+    linear : LinearMap
+        W.
+    bias : ndarray of float64, shape (neurons,), optional
+        b.
     activation : Activation
     """
 
     name: str
-    weight: Float64
+    shape: Shape
+    linear: LinearMap
     bias: Float64 | None
     activation: Activation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FloatNetwork:
-    """A chain of float layers with one Poisson layer.
+    """A chain of float layers with one Poisson layer and an unrectified one at the end.
 
     Parameters
     ----------
@@ -98,7 +111,7 @@ def flatten(images: FloatArray) -> Float64:
 
 def accumulate(layer: FloatLayer, x: Float64) -> Float64:
     """Return W x + b for a batch; (samples, inputs) to (samples, outputs)."""
-    product = x @ layer.weight.T
+    product = apply(layer.linear, x)
     return product if layer.bias is None else product + layer.bias
 
 
@@ -107,6 +120,8 @@ def activate(layer: FloatLayer, accumulator: Float64) -> Float64:
     match layer.activation:
         case PoissonRate():
             return layer.activation(accumulator)
+        case Rectify():
+            return np.maximum(accumulator, 0.0)
         case Identity():
             return accumulator
         case _:

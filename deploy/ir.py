@@ -138,6 +138,22 @@ class Dense:
         return int(self.weight.shape[0])
 
 
+def convolved_shape(
+    input_shape: ImageShape,
+    weight_shape: Shape,
+    *,
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: tuple[int, int],
+) -> ImageShape:
+    """Return channels, height and width after a convolution with weights (outputs, inputs / groups, height, width)."""
+    height, width = (
+        (side + 2 * pad - gap * (taps - 1) - 1) // step + 1
+        for side, pad, gap, taps, step in zip(input_shape[1:], padding, dilation, weight_shape[2:], stride, strict=True)
+    )
+    return weight_shape[0], height, width
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Conv2d:
     """Convolutional synapses: cross-correlation of zero-padded maps, as in torch.
@@ -198,12 +214,9 @@ class Conv2d:
     @property
     def output_shape(self) -> ImageShape:
         """Channels, height and width of the population it leads to."""
-        sides, kernel = self.input_shape[1:], self.weight.shape[2:]
-        height, width = (
-            (side + 2 * pad - gap * (taps - 1) - 1) // step + 1
-            for side, pad, gap, taps, step in zip(sides, self.padding, self.dilation, kernel, self.stride, strict=True)
+        return convolved_shape(
+            self.input_shape, self.weight.shape, stride=self.stride, padding=self.padding, dilation=self.dilation
         )
-        return self.weight.shape[0], height, width
 
     @property
     def outputs(self) -> int:

@@ -52,7 +52,9 @@ class IntegerFormat:
 
 
 WEIGHT_BITS = (2, 4, 6, 8)
-INPUT_BITS = (4, 6, 8)
+INPUT_BITS = (1, 4, 6, 8)
+"""1 bit: ON/OFF spikes, -1, 0 or 1 where images have negative values and 0 or 1 where they have not."""
+ACTIVATION_BITS = (4, 6, 8)
 BIAS_MANTISSA = IntegerFormat("13-bit bias mantissa", -(2**12), 2**12 - 1)
 MEMBRANE = IntegerFormat("24-bit membrane", -(2**23), 2**23 - 1)
 THRESHOLD_SHIFT = 6
@@ -85,7 +87,7 @@ def input_format(bits: int, *, signed: bool) -> IntegerFormat:
     if bits not in INPUT_BITS:
         raise InputError("input bits", given=bits, allowed=", ".join(map(str, INPUT_BITS)))
     if signed:
-        limit = 2 ** (bits - 1) - 1
+        limit = max(1, 2 ** (bits - 1) - 1)
         return IntegerFormat(f"{bits}-bit signed input", -limit, limit)
     return IntegerFormat(f"{bits}-bit unsigned input", 0, 2**bits - 1)
 

@@ -7,14 +7,52 @@ have at most 8 bits and messages at most 24, so that holds for up to 2^22 synaps
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Conv2d, Dense
 from spiking_pvae.errors import UnsupportedError
+from spiking_pvae.types import ImageShape
 
 Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+MOST_UNFOLDED = 2**22
+"""Values of unfolded maps at once: 32 MiB."""
+
+
+class Convolution(Protocol):
+    """What a convolution is made of, in integers or in floating point (`spiking_pvae.deploy.ir.Conv2d`)."""
+
+    @property
+    def weight(self) -> NDArray[Any]:
+        """Kernels, shape (output channels, input channels / groups, height, width)."""
+
+    @property
+    def input_shape(self) -> ImageShape:
+        """Channels, height and width of the population before."""
+
+    @property
+    def output_shape(self) -> ImageShape:
+        """Channels, height and width of the population it leads to."""
+
+    @property
+    def stride(self) -> tuple[int, int]:
+        """Vertical and horizontal stride."""
+
+    @property
+    def padding(self) -> tuple[int, int]:
+        """Vertical and horizontal zero padding."""
+
+    @property
+    def dilation(self) -> tuple[int, int]:
+        """Vertical and horizontal dilation."""
+
+    @property
+    def groups(self) -> int:
+        """Groups of channels."""
 
 
 @singledispatch
@@ -37,17 +75,26 @@ def _(synapse: Dense, messages: Int64) -> Int64:
 
 @project.register
 def _(synapse: Conv2d, messages: Int64) -> Int64:
-    samples = len(messages)
-    channels, height, width = synapse.output_shape
-    columns = patches(synapse, messages.reshape(samples, *synapse.input_shape).astype(np.float64))
-    kernels = synapse.weight.reshape(synapse.groups, channels // synapse.groups, -1).astype(np.float64)
-    # (groups, 1, group outputs, taps) @ (groups, samples, taps, places)
-    product = kernels[:, None] @ columns
-    ordered = product.transpose(1, 0, 2, 3).reshape(samples, channels * height * width)
-    return np.left_shift(ordered.astype(np.int64), synapse.exponent)
+    return np.left_shift(correlate(synapse, messages.astype(np.float64)).astype(np.int64), synapse.exponent)
 
 
-def patches(synapse: Conv2d, maps: NDArray[np.float64]) -> NDArray[np.float64]:
+def correlate(convolution: Convolution, messages: Float64) -> Float64:
+    """Cross-correlate zero-padded maps with the kernels; (samples, inputs) to (samples, outputs)."""
+    channels, height, width = convolution.output_shape
+    groups = convolution.groups
+    kernels = convolution.weight.reshape(groups, channels // groups, -1).astype(np.float64)
+    outputs = np.empty((len(messages), channels * height * width))
+    chunk = max(1, MOST_UNFOLDED // (kernels.shape[2] * groups * height * width))
+    for start in range(0, len(messages), chunk):
+        part = messages[start : start + chunk]
+        columns = patches(convolution, part.reshape(len(part), *convolution.input_shape))
+        # (groups, 1, group outputs, taps) @ (groups, samples, taps, places)
+        product = kernels[:, None] @ columns
+        outputs[start : start + chunk] = product.transpose(1, 0, 2, 3).reshape(len(part), -1)
+    return outputs
+
+
+def patches(synapse: Convolution, maps: Float64) -> Float64:
     """Unfold maps of shape (samples, channels, height, width) to (groups, samples, taps, places)."""
     (top, left), (down, right), (dy, dx) = synapse.padding, synapse.stride, synapse.dilation
     _, height, width = synapse.output_shape

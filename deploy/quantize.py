@@ -1,44 +1,53 @@
-"""From the float network to the integer network.
+"""From the float network to the integer network, layer by layer, each on the messages that the ones before it send.
 
-Weights get a scale for each output channel, inputs one scale for all. A Poisson layer's accumulator counts units of
-(weight scale x input scale); its integer gain turns them into log-residuals with 8 fractional bits.
+Weights get a scale for each output channel (or one a layer). A Poisson layer's accumulator counts units of
+log-residual that its gain knows (`spiking_pvae.deploy.latents`); hidden layers are described in
+`spiking_pvae.deploy.hidden`.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import assert_never
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.calibrate import Calibration, Grid, fit_grid
-from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate, flatten
-from spiking_pvae.deploy.ir import Bias, Dense, ExponentialThreshold, InputPort, Layer, Network, Neuron, Readout
-from spiking_pvae.deploy.numerics import (
-    BIAS_MANTISSA,
-    INPUT_BITS,
-    MEMBRANE,
-    WEIGHT_BITS,
-    mantissa_exponent,
-    weight_format,
+from spiking_pvae.deploy.exponential import arrivals
+from spiking_pvae.deploy.floatnet import (
+    FloatLayer,
+    FloatNetwork,
+    Identity,
+    PoissonRate,
+    Rectify,
+    accumulate,
+    activate,
+    flatten,
 )
+from spiking_pvae.deploy.hidden import MOST_EXPONENT, HiddenFormat, fine_format, power_of_two_format
+from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold, InputPort, Layer, Network, Neuron, Readout
+from spiking_pvae.deploy.latents import poisson_neuron
+from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
+from spiking_pvae.deploy.numerics import ACTIVATION_BITS, INPUT_BITS, MEMBRANE, PAYLOAD, WEIGHT_BITS, IntegerFormat
+from spiking_pvae.deploy.projection import project
+from spiking_pvae.deploy.ranges import Interval, input_range, layer_range
+from spiking_pvae.deploy.reference import graded_layer
+from spiking_pvae.deploy.rounding import round_to_output, second_moments
+from spiking_pvae.deploy.synapses import RealSynapse, Round, nearest, write_bias
 from spiking_pvae.errors import InputError, LimitError
 from spiking_pvae.types import FloatArray
 
 Float64 = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
-LOG_FRACTION = 8
-"""Fractional bits of the log-residual: a step of 1/256 changes a rate by at most 0.4%."""
-GAIN_BITS = 15
-RATE_BITS = 16
-RATE_FRACTION = 16
-"""Most fractional bits of a rate; fewer where large rates need the room in the membrane."""
-LEAST_RATE_FRACTION = 8
-TABLE_MARGIN = 7.0
-"""The table ends this far above the clamp, where exp(softclamp) is within 0.1% of its limit."""
-LATENT_N_MAX = 2**15 - 1
+CALIBRATION_SEED = 0
+"""Seed of the latents' counts on which a decoder is calibrated."""
+MOST_VALUES = 200_000
+"""Values that the search for a scale looks at."""
+WIDENINGS = 24
+"""How often a weight grid is made coarser before a layer is given up as too large for the membrane."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,101 +57,61 @@ class QuantizeConfig:
     weight_bits: int = 8
     """Bits of a weight: 2, 4, 6 or 8."""
     input_bits: int = 8
-    """Bits of an input message: 4, 6 or 8."""
+    """Bits of an input message: 4, 6 or 8; 1 for ON/OFF spikes (-1, 0, 1)."""
+    activation_bits: int = 8
+    """Bits of a hidden unit's count: 4, 6 or 8."""
     calibration: Calibration = "mse"
     """How scales are chosen: clip nothing, clip beyond a percentile, or least squared error."""
+    granularity: Literal["channel", "layer"] = "channel"
+    """One weight scale for each output channel, or one a layer."""
+    rounding: Literal["nearest", "calibrated"] = "nearest"
+    """Weights to the nearest integer, or up or down by the error of the layer's output on calibration data."""
+    bias_correction: bool = False
+    """Whether biases take up the mean error of each layer's output on calibration data."""
+    equalisation: bool = False
+    """Whether hidden channels are balanced against the weights that read them before anything is rounded."""
+    threshold: Literal["fine", "power-of-two"] = "fine"
+    """Hidden thresholds: one a channel, or one power of two a layer (in the encoder without a limit on counts)."""
 
     def __post_init__(self) -> None:
         for what, given, allowed in (
             ("weight_bits", self.weight_bits, WEIGHT_BITS),
             ("input_bits", self.input_bits, INPUT_BITS),
+            ("activation_bits", self.activation_bits, ACTIVATION_BITS),
         ):
             if given not in allowed:
                 raise InputError(what, given=given, allowed=", ".join(map(str, allowed)))
 
 
-def rate_table(clamp: float) -> tuple[NDArray[np.int32], int, int]:
-    """Tabulate exp(c - softplus(c - u)) for u in steps of 2^-LOG_FRACTION.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Signal:
+    """What arrives at a layer: in real numbers from the float network, in integers from the layers made so far.
 
-    Returns
-    -------
-    table : ndarray of int32
-        In fixed point, every entry below 2^23.
-    low : int
-        Log-residual of the first entry, in steps; below it the value rounds to 0.
-    fraction : int
-        Fractional bits of the entries.
+    Parameters
+    ----------
+    real : ndarray of float64, shape (samples, neurons)
+        Output of the float network's layers before.
+    messages : ndarray of int64, shape (samples, neurons)
+        Counts of the integer layers before.
+    expected : ndarray of float64, shape (samples, neurons)
+        Their expectation: the rates where the layer before is the Poisson layer.
+    variance : ndarray of float64, shape (neurons,), optional
+        Mean variance around it, for Poisson counts.
+    scale : ndarray of float64, shape (neurons,)
+        Real value of one count.
+    bounds : Interval
+        Range of the counts.
+    decoding : bool
+        Whether the latents lie behind.
     """
-    fraction = 22 - math.floor(clamp / math.log(2))
-    low = math.floor(-(fraction + 1) * math.log(2) * 2**LOG_FRACTION)
-    high = math.ceil((clamp + TABLE_MARGIN) * 2**LOG_FRACTION)
-    u = np.arange(low, high + 1) / 2**LOG_FRACTION
-    values = np.rint(np.exp(clamp - np.logaddexp(0.0, clamp - u)) * 2.0**fraction)
-    return values.astype(np.int32), low, fraction
 
-
-def _poisson_neuron(name: str, activation: PoissonRate, unit: Float64) -> ExponentialThreshold:
-    """Build the Poisson neurons of accumulators whose unit is `unit` nats of log-residual, shape (neurons,)."""
-    table, low, table_fraction = rate_table(activation.clamp)
-    prior_rate = np.exp(activation.prior_log_rate)
-    largest = float(prior_rate.max()) * math.exp(activation.clamp)
-    fraction = min(RATE_FRACTION, 22 - math.floor(math.log2(max(largest, 2.0**-40))))
-    if fraction < LEAST_RATE_FRACTION:
-        raise LimitError(
-            name,
-            limit=f"{MEMBRANE} with {LEAST_RATE_FRACTION} fractional bits",
-            value=f"a rate of up to {largest:.3g} spikes an inference",
-            remedy="Train with a lower clamp.",
-        )
-    gain, gain_shift = mantissa_exponent(unit * 2**LOG_FRACTION, GAIN_BITS)
-    rate, rate_exponent = mantissa_exponent(prior_rate, RATE_BITS)
-    return ExponentialThreshold(
-        gain=gain,
-        gain_shift=gain_shift,
-        table=table,
-        table_low=low,
-        rate=rate,
-        rate_shift=rate_exponent + table_fraction - fraction,
-        fraction=fraction,
-        n_max=LATENT_N_MAX,
-        prior_rate=prior_rate,
-    )
-
-
-def _bias(values: Float64 | None, unit: Float64) -> Bias | None:
-    """Write biases in accumulator units as 13-bit mantissas with one exponent."""
-    if values is None:
-        return None
-    charge = values / unit
-    largest = float(np.abs(charge).max())
-    exponent = max(0, math.ceil(math.log2(max(largest, 1.0) / BIAS_MANTISSA.high)))
-    return Bias(mantissa=np.rint(charge / 2.0**exponent).astype(np.int16), exponent=exponent)
-
-
-def _quantize_layer(layer: FloatLayer, input_scale: float, shape: tuple[int, ...], config: QuantizeConfig) -> Layer:
-    grid = fit_grid(layer.weight, weight_format(config.weight_bits), config.calibration)
-    unit = grid.scale[:, 0] * input_scale
-    neuron: Neuron
-    match layer.activation:
-        case PoissonRate():
-            neuron, scale = _poisson_neuron(layer.name, layer.activation, unit), np.ones(len(unit))
-        case Identity():
-            neuron, scale = Readout(), unit
-        case _:
-            assert_never(layer.activation)
-    return Layer(
-        name=layer.name,
-        shape=shape,
-        synapse=Dense(weight=grid.integers(layer.weight).astype(np.int8), exponent=0, bits=config.weight_bits),
-        bias=_bias(layer.bias, unit),
-        neuron=neuron,
-        scale=scale,
-    )
-
-
-def input_grid(port: InputPort) -> Grid:
-    """Return the grid of an input port."""
-    return Grid(scale=np.asarray(port.scale), format=port.format)
+    real: Float64
+    messages: Int64
+    expected: Float64
+    variance: Float64 | None
+    scale: Float64
+    bounds: Interval
+    decoding: bool = False
 
 
 def _input_port(network: FloatNetwork, images: FloatArray, config: QuantizeConfig) -> InputPort:
@@ -150,7 +119,158 @@ def _input_port(network: FloatNetwork, images: FloatArray, config: QuantizeConfi
     signed = bool((values < 0).any())
     port = InputPort(shape=network.shape, bits=config.input_bits, signed=signed, scale=1.0)
     scale = float(fit_grid(values, port.format, config.calibration).scale[0, 0])
-    return InputPort(shape=network.shape, bits=config.input_bits, signed=signed, scale=scale)
+    return replace(port, scale=scale)
+
+
+def input_grid(port: InputPort) -> Grid:
+    """Return the grid of an input port."""
+    return Grid(scale=np.asarray(port.scale), format=port.format)
+
+
+def _roundings(synapse: RealSynapse, signal: Signal, scale: Float64, config: QuantizeConfig) -> Round:
+    """Return the rounding that the settings ask for."""
+    if config.rounding == "nearest":
+        return nearest
+    moments = second_moments(synapse.integer(scale, 0), signal.expected, signal.variance)
+
+    def calibrated(values: Float64, format_: IntegerFormat) -> Int64:
+        groups = np.split(values, len(moments))
+        return np.concatenate([round_to_output(g, h, format_) for g, h in zip(groups, moments, strict=True)])
+
+    return calibrated
+
+
+def _hidden_formats(
+    scale: Float64, activations: Float64, config: QuantizeConfig, *, decoding: bool
+) -> Iterator[HiddenFormat]:
+    """Yield formats of a hidden layer, the finest thresholds first."""
+    counts = IntegerFormat("hidden count", 0, 2**config.activation_bits - 1)
+    values = activations.reshape(1, -1)
+    values = values[:, :: -(-values.size // MOST_VALUES)]
+    step = float(fit_grid(values, counts, config.calibration).scale[0, 0])
+    match config.threshold:
+        case "fine":
+            for exponent in range(MOST_EXPONENT, -1, -1):
+                yield fine_format(scale, exponent, step, counts.high)
+        case "power-of-two":
+            # Latents' counts have so wide a range that only a limit keeps the sums of the next layer in bounds.
+            yield power_of_two_format(scale, step, counts.high if decoding else PAYLOAD.high)
+        case _:
+            assert_never(config.threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draft:
+    """A layer on its way to integers.
+
+    Parameters
+    ----------
+    layer : FloatLayer
+    synapse : RealSynapse
+        Its weights with the scales of the messages in them.
+    signal : Signal
+        Calibration data.
+    """
+
+    layer: FloatLayer
+    synapse: RealSynapse
+    signal: Signal
+
+    def make(
+        self, scale: Float64, hidden: HiddenFormat | None, round_: Round = nearest, *, correct: bool = False
+    ) -> Layer:
+        """Build the integer layer of weight scales, shape (channels,), or of a hidden format."""
+        layer, exponent = self.layer, 0 if hidden is None else hidden.exponent
+        integer = self.synapse.integer(scale if hidden is None else hidden.scale, exponent, round_)
+        unit = self.synapse.spread(scale if hidden is None else hidden.scale) * 2.0**-exponent
+        charge = None if layer.bias is None else layer.bias / unit
+        if correct:
+            wanted = accumulate(layer, self.signal.real).mean(0) / unit
+            charge = wanted - project(integer, self.signal.messages).mean(0)
+        neuron: Neuron
+        match layer.activation:
+            case PoissonRate():
+                neuron, value = poisson_neuron(layer.name, layer.activation, unit), np.ones(len(unit))
+            case Rectify():
+                assert hidden is not None
+                mantissa = self.synapse.spread(hidden.mantissa.astype(np.float64)).astype(np.int32)
+                neuron = ConstantThreshold(mantissa=mantissa, n_max=hidden.n_max)
+                value = np.full(len(unit), hidden.step)
+                if charge is not None or hidden.rounds:
+                    charge = neuron.theta / 2 + (0.0 if charge is None else charge)
+            case Identity():
+                neuron, value = Readout(), unit
+            case _:
+                assert_never(layer.activation)
+        bias = write_bias(charge)
+        return Layer(name=layer.name, shape=layer.shape, synapse=integer, bias=bias, neuron=neuron, scale=value)
+
+
+def _excess(layer: Layer, signal: Signal, channels: int) -> Float64:
+    """Return each channel's largest partial sum as a share of the membrane; above 1 it does not fit."""
+    sums = layer_range(layer, signal.bounds).sums
+    worst = np.maximum(sums.high / MEMBRANE.high, sums.low / MEMBRANE.low)
+    by_channel: Float64 = worst.reshape(channels, -1).max(1)
+    return by_channel
+
+
+def _quantize_layer(layer: FloatLayer, signal: Signal, config: QuantizeConfig) -> Layer:
+    """Quantise one layer with the finest formats whose sums can't leave the membrane on any input in range."""
+    assert not isinstance(layer.linear, ScaleMap)
+    synapse = RealSynapse(linear=scale_inputs(layer.linear, signal.scale), bits=config.weight_bits)
+    scale = synapse.fit(config.calibration, by_channel=config.granularity == "channel")
+    round_ = _roundings(synapse, signal, scale, config)
+    draft = Draft(layer=layer, synapse=synapse, signal=signal)
+    rectifies = isinstance(layer.activation, Rectify)
+    activations = activate(layer, accumulate(layer, signal.real)) if rectifies else signal.real
+    excess = np.ones(len(scale))
+    for _ in range(WIDENINGS):
+        formats: Iterator[HiddenFormat | None]
+        formats = _hidden_formats(scale, activations, config, decoding=signal.decoding) if rectifies else iter((None,))
+        for hidden in formats:
+            try:
+                excess = _excess(draft.make(scale, hidden), signal, len(scale))
+            except LimitError:  # the bias alone is too large for so fine a unit
+                excess = np.full(len(scale), 2.0)
+            if excess.max() > 1:
+                continue
+            made = draft.make(scale, hidden, round_, correct=config.bias_correction)
+            excess = _excess(made, signal, len(scale))
+            if excess.max() <= 1:
+                return made
+        # Coarser weights for the channels that need it: fewer effective bits, but no overflow.
+        scale = np.where(excess > 1, scale * np.maximum(excess, 1) * 1.01, scale)
+    raise LimitError(
+        layer.name,
+        limit=str(MEMBRANE),
+        value=f"a sum of up to {excess.max() * MEMBRANE.high:.3g}",
+        remedy="Use fewer input or activation bits, or a smaller bias.",
+    )
+
+
+def _next_signal(layer: FloatLayer, made: Layer, signal: Signal) -> Signal:
+    """Send the calibration data through a layer and the integer layer made of it."""
+    sample = np.arange(len(signal.real), dtype=np.int64)
+    real = activate(layer, accumulate(layer, signal.real))
+    output = graded_layer(made, signal.messages, seed=CALIBRATION_SEED, sample=sample)
+    expected, variance = output.counts.astype(np.float64), None
+    if isinstance(made.neuron, ExponentialThreshold):
+        # The same draws for both, so that what differs is the rates.
+        fraction = made.neuron.fraction
+        charge = np.rint(np.ldexp(real, fraction)).astype(np.int64)
+        counts = arrivals(charge, seed=CALIBRATION_SEED, sample=sample, fraction=fraction, n_max=made.neuron.n_max)
+        real = counts.astype(np.float64)
+        expected = np.ldexp(output.charge.astype(np.float64), -fraction)
+        variance = expected.mean(0)
+    return Signal(
+        real=real,
+        messages=output.counts,
+        expected=expected,
+        variance=variance,
+        scale=made.scale,
+        bounds=layer_range(made, signal.bounds).counts,
+        decoding=signal.decoding or variance is not None,
+    )
 
 
 def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig | None = None) -> Network:
@@ -159,6 +279,7 @@ def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig |
     Parameters
     ----------
     network : FloatNetwork
+        Prepared (`spiking_pvae.deploy.convert.prepare`).
     images : ndarray of float32, shape (samples, channels, height, width)
         Calibration data.
     config : QuantizeConfig, optional
@@ -166,6 +287,7 @@ def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig |
     Returns
     -------
     Network
+        No sum can leave the 24-bit membrane for any input in the range of its port.
 
     Raises
     ------
@@ -174,11 +296,18 @@ def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig |
     """
     config = config or QuantizeConfig()
     port = _input_port(network, images, config)
+    messages = port.encode(images)
+    signal = Signal(
+        real=flatten(images),
+        messages=messages,
+        expected=messages.astype(np.float64),
+        variance=None,
+        scale=np.full(port.neurons, port.scale),
+        bounds=input_range(port),
+    )
     layers: list[Layer] = []
-    scale = port.scale
     for layer in network.layers:
-        outputs = len(layer.weight)
-        shape = network.shape if isinstance(layer.activation, Identity) else (outputs,)
-        layers.append(_quantize_layer(layer, scale, shape, config))
-        scale = 1.0
+        layers.append(_quantize_layer(layer, signal, config))
+        if layer is not network.layers[-1]:
+            signal = _next_signal(layer, layers[-1], signal)
     return Network(input=port, layers=tuple(layers), beta=network.beta)

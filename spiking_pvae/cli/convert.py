@@ -48,11 +48,12 @@ def convert(
     model: Any, dataset: Dataset, config: QuantizeConfig, out: Path, terminal: Terminal, *, force: bool
 ) -> dict[str, Any]:
     """Convert a model, save the network and return its fidelity on the validation images."""
-    from spiking_pvae.deploy import fidelity, lower, quantize, save_network
+    from spiking_pvae.deploy import fidelity, lower, prepare, quantize, save_network
 
     terminal.say(f"Converting to {config.weight_bits}-bit weights and {config.input_bits}-bit inputs")
-    source = lower(model)
-    network = quantize(source, dataset.calibration(), config)
+    images = dataset.calibration()
+    source = prepare(lower(model), images, config)
+    network = quantize(source, images, config)
     save_network(network, out, force=force)
     terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
     return {

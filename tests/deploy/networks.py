@@ -4,7 +4,7 @@ import numpy as np
 
 from spiking_pvae.deploy.floatnet import PoissonRate
 from spiking_pvae.deploy.ir import Bias, ConstantThreshold, Dense, InputPort, Layer, Network, Neuron, Readout
-from spiking_pvae.deploy.quantize import _poisson_neuron
+from spiking_pvae.deploy.latents import poisson_neuron as build_poisson_neuron
 
 
 def dense_layer(name, rng, inputs, neuron: Neuron, size, *, bits=8, exponent=0, bias=False, scale=None):
@@ -23,7 +23,7 @@ def dense_layer(name, rng, inputs, neuron: Neuron, size, *, bits=8, exponent=0, 
 
 def poisson_neuron(rng, size, *, clamp=5.0, low=-3.0, high=1.0, unit=2e-4):
     activation = PoissonRate(prior_log_rate=rng.uniform(low, high, size), clamp=clamp)
-    return _poisson_neuron("latents", activation, np.full(size, unit) * rng.uniform(0.5, 2.0, size))
+    return build_poisson_neuron("latents", activation, np.full(size, unit) * rng.uniform(0.5, 2.0, size))
 
 
 def random_network(seed, *, side=4, hidden=(), latents=6, bits=8, signed=True, bias=True):

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from math import floor
 
-from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold
 
 M0, M1, W0, W1 = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85
 
@@ -55,16 +55,47 @@ def rounded_quotient(value, divisor):
     return floor(Fraction(value, divisor) + Fraction(1, 2))
 
 
+def synapses(conv):
+    """Every synapse of a convolution as (source, target, weight), one by one from the definition."""
+    outputs, group_inputs, rows, columns = conv.weight.shape
+    _, height, width = conv.input_shape
+    _, out_height, out_width = conv.output_shape
+    for o in range(outputs):
+        first = o // (outputs // conv.groups) * group_inputs
+        for y in range(out_height):
+            for x in range(out_width):
+                for c in range(group_inputs):
+                    for i in range(rows):
+                        for j in range(columns):
+                            sy = y * conv.stride[0] - conv.padding[0] + i * conv.dilation[0]
+                            sx = x * conv.stride[1] - conv.padding[1] + j * conv.dilation[1]
+                            if 0 <= sy < height and 0 <= sx < width:
+                                source = ((first + c) * height + sy) * width + sx
+                                yield source, (o * out_height + y) * out_width + x, int(conv.weight[o, c, i, j])
+
+
+def sums(synapse, messages):
+    """Weighted sums of one sample's messages, without bias."""
+    totals = [0] * synapse.outputs
+    if isinstance(synapse, Conv2d):
+        for source, target, weight in synapses(synapse):
+            totals[target] += weight * 2**synapse.exponent * messages[source]
+        return totals
+    for target, row in enumerate(synapse.weight):
+        totals[target] = sum(int(w) * 2**synapse.exponent * x for w, x in zip(row, messages, strict=True))
+    return totals
+
+
 def layer_counts(layer, messages, *, seed, sample, steps=None):
     """Counts and charges of one layer for one sample; `steps` caps the counts (None: graded)."""
     counts, charges = [], []
-    for i in range(layer.neurons):
-        a = sum(int(w) * 2**layer.synapse.exponent * x for w, x in zip(layer.synapse.weight[i], messages, strict=True))
+    for i, total in enumerate(sums(layer.synapse, messages)):
+        a = total
         if layer.bias is not None:
             a += int(layer.bias.mantissa[i]) * 2**layer.bias.exponent
         neuron, n = layer.neuron, 0
         if isinstance(neuron, ConstantThreshold):
-            n = min(max(a // (int(neuron.mantissa[i]) * 64), 0), neuron.n_max)
+            n = min(max(floor(Fraction(a, int(neuron.mantissa[i]) * 64)), 0), neuron.n_max)
         elif isinstance(neuron, ExponentialThreshold):
             u = rounded_quotient(a * int(neuron.gain[i]), 2 ** int(neuron.gain_shift[i]))
             index = min(max(u - neuron.table_low, 0), len(neuron.table) - 1)

@@ -1,6 +1,7 @@
 """Weighted sums and fan-out of convolutions against loops over single synapses, and against torch."""
 
 import numpy as np
+import oracle
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,32 +35,13 @@ def convolutions(draw):
     )
 
 
-def synapses(conv):
-    """Every synapse as (source, target, weight), one by one from the definition."""
-    outputs, group_inputs, rows, columns = conv.weight.shape
-    _, height, width = conv.input_shape
-    _, out_height, out_width = conv.output_shape
-    for o in range(outputs):
-        first = o // (outputs // conv.groups) * group_inputs
-        for y in range(out_height):
-            for x in range(out_width):
-                for c in range(group_inputs):
-                    for i in range(rows):
-                        for j in range(columns):
-                            sy = y * conv.stride[0] - conv.padding[0] + i * conv.dilation[0]
-                            sx = x * conv.stride[1] - conv.padding[1] + j * conv.dilation[1]
-                            if 0 <= sy < height and 0 <= sx < width:
-                                source = ((first + c) * height + sy) * width + sx
-                                yield source, (o * out_height + y) * out_width + x, int(conv.weight[o, c, i, j])
-
-
 @settings(max_examples=60)
 @given(convolutions(), st.integers(0, 2**32))
 def test_convolution_synapse_by_synapse(conv, seed):
     messages = np.random.default_rng(seed).integers(-127, 128, (2, conv.inputs))
     sums = np.zeros((2, conv.outputs), np.int64)
     stored, present = np.zeros(conv.inputs, int), np.zeros(conv.inputs, int)
-    for source, target, weight in synapses(conv):
+    for source, target, weight in oracle.synapses(conv):
         sums[:, target] += weight * 2**conv.exponent * messages[:, source]
         present[source] += 1
         stored[source] += weight != 0

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from spiking_pvae.deploy.calibrate import SEARCHED_SHARES, fit_grid
 from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate
+from spiking_pvae.deploy.latents import LOG_FRACTION, rate_table
+from spiking_pvae.deploy.maps import DenseMap
 from spiking_pvae.deploy.numerics import MEMBRANE, mantissa_exponent, round_shift, weight_format
-from spiking_pvae.deploy.quantize import LOG_FRACTION, QuantizeConfig, quantize, rate_table
+from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
 from spiking_pvae.errors import InputError, LimitError
 
 
@@ -69,13 +71,15 @@ def float_network(rng, *, latents=12, pixels=16, clamp=5.0, prior=-2.0, bias=Tru
         layers=(
             FloatLayer(
                 name="latents",
-                weight=rng.normal(0, size, (latents, pixels)),
+                shape=(latents,),
+                linear=DenseMap(weight=rng.normal(0, size, (latents, pixels))),
                 bias=rng.normal(0, 0.2, latents) if bias else None,
                 activation=PoissonRate(prior_log_rate=prior + rng.uniform(-1, 1, latents), clamp=clamp),
             ),
             FloatLayer(
                 name="readout",
-                weight=rng.normal(0, 0.2, (pixels, latents)),
+                shape=(1, 4, pixels // 4),
+                linear=DenseMap(weight=rng.normal(0, 0.2, (pixels, latents))),
                 bias=rng.normal(0, 0.2, pixels) if bias else None,
                 activation=Identity(),
             ),
@@ -98,8 +102,8 @@ def test_integer_rates_follow_the_float_rates(seed, limits, below):
     accumulator = x @ network.latent.synapse.weight.T.astype(np.int64) + network.latent.bias.value
     rate = neuron.charge(accumulator) / 2.0**neuron.fraction
     latent = source.layers[0]
-    exact = latent.activation(images.reshape(50, -1).astype(float) @ latent.weight.T + latent.bias)
-    w = np.abs(source.layers[0].weight)
+    exact = latent.activation(images.reshape(50, -1).astype(float) @ latent.linear.weight.T + latent.bias)
+    w = np.abs(source.layers[0].linear.weight)
     slack = (
         (np.abs(images.reshape(50, -1)) @ np.full((16, 1), 1.0)) * w.max(1) / 127 / 2  # weights
         + w.sum(1) * network.input.scale / 2  # inputs
@@ -118,7 +122,7 @@ def test_readout_scale_and_bias():
     network = quantize(source, rng.normal(size=(50, 1, 4, 4)).astype(np.float32))
     readout = network.readout
     rebuilt = readout.synapse.weight * readout.scale[:, None]
-    assert np.abs(rebuilt - source.layers[1].weight).max() < 0.02
+    assert np.abs(rebuilt - source.layers[1].linear.weight).max() < 0.02
     assert (np.abs(readout.bias.value * readout.scale - source.layers[1].bias) <= readout.scale / 2 * 1.0001).all()
 
 

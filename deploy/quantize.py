@@ -230,7 +230,10 @@ def _quantize_layer(layer: FloatLayer, signal: Signal, config: QuantizeConfig) -
         for hidden in formats:
             try:
                 excess = _excess(draft.make(scale, hidden), signal, len(scale))
-            except LimitError:  # the bias alone is too large for so fine a unit
+            except LimitError:
+                if hidden is None:
+                    raise
+                # The bias alone is too large for so fine a unit.
                 excess = np.full(len(scale), 2.0)
             if excess.max() > 1:
                 continue

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from spiking_pvae.deploy.accounting import active_updates, population
 from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate
 from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.maps import DenseMap
 from spiking_pvae.deploy.quantize import quantize
 from spiking_pvae.deploy.record import LatentTally, SpikeRecord, Tally
 from spiking_pvae.types import FloatArray, ImageShape
@@ -38,8 +39,8 @@ def stand_in(encoder: Float64, dictionary: Float64, shape: ImageShape, calibrati
     decoder = np.pad(dictionary, ((0, 0), (0, neurons - latents)))
     rate = PoissonRate(prior_log_rate=np.zeros(neurons), clamp=5.0)
     layers = (
-        FloatLayer(name="encoder", weight=encoder, bias=None, activation=rate),
-        FloatLayer(name="decoder", weight=decoder, bias=None, activation=Identity()),
+        FloatLayer(name="encoder", shape=(neurons,), linear=DenseMap(weight=encoder), bias=None, activation=rate),
+        FloatLayer(name="decoder", shape=shape, linear=DenseMap(weight=decoder), bias=None, activation=Identity()),
     )
     return quantize(FloatNetwork(shape=shape, layers=layers, beta=1.0), calibration)
 

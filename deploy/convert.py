@@ -7,7 +7,7 @@ from spiking_pvae.deploy.fold import equalise, peaks
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.lower import lower
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE
 from spiking_pvae.types import FloatArray
 
 
@@ -27,12 +27,12 @@ def prepare(network: FloatNetwork, images: FloatArray, config: QuantizeConfig) -
     return equalise(network, peaks(network, flatten(images)))
 
 
-def convert(model: PoissonVAE, images: FloatArray, config: QuantizeConfig | None = None) -> Network:
+def convert(model: VAE, images: FloatArray, config: QuantizeConfig | None = None) -> Network:
     """Convert a trained model to an integer spike-count network.
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     images : ndarray of float32, shape (samples, channels, height, width)
         Calibration data, from the training set.
     config : QuantizeConfig, optional

@@ -22,7 +22,7 @@ from spiking_pvae.deploy.fold import fold_linear
 from spiking_pvae.deploy.lower_modules import Chain, append, array, unsupported
 from spiking_pvae.deploy.maps import ScaleMap
 from spiking_pvae.errors import InputError, UnsupportedError
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE, PoissonVAE
 from spiking_pvae.types import ImageShape
 
 PROBES = 3
@@ -30,14 +30,17 @@ TOLERANCE = 1e-3
 """Largest deviation of the lowered network from the modules, relative to the largest output: float32 against 64."""
 
 
-def lower(model: PoissonVAE) -> FloatNetwork:
+def lower(model: VAE) -> FloatNetwork:
     """Lower a model to a float network: encoder, Poisson latents, decoder; batch norm and pooling folded.
 
     Raises
     ------
     UnsupportedError
-        A module has no form on the hardware; the message names it and the nearest supported form.
+        A module has no form on the hardware; the message names it and the nearest supported form; or the latents
+        are no counts.
     """
+    if not isinstance(model, PoissonVAE):
+        raise UnsupportedError(f"a model with '{model.config.model}' latents", nearest="Poisson latents")
     return lower_parts(
         encoder=model.encoder,
         decoder=model.decoder,

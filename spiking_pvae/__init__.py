@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from spiking_pvae.checkpoint import load_run
     from spiking_pvae.config import ModelConfig, TrainConfig
     from spiking_pvae.evaluation import evaluate
-    from spiking_pvae.model import PoissonVAE
+    from spiking_pvae.model import VAE, PoissonVAE, build_model
     from spiking_pvae.training import fit
 
 _HOME = {
@@ -29,14 +29,18 @@ _HOME = {
     "TrainConfig": "spiking_pvae.config",
     "evaluate": "spiking_pvae.evaluation",
     "PoissonVAE": "spiking_pvae.model",
+    "VAE": "spiking_pvae.model",
+    "build_model": "spiking_pvae.model",
     "fit": "spiking_pvae.training",
 }
 
 __all__ = [
+    "VAE",
     "ModelConfig",
     "PoissonVAE",
     "TrainConfig",
     "__version__",
+    "build_model",
     "data",
     "deploy",
     "energy",

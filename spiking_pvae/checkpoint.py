@@ -18,7 +18,7 @@ from torch import Tensor
 
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import DamagedFileError, InputError
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE, build_model
 from spiking_pvae.scalars import History, read_scalars, write_scalars
 from spiking_pvae.storage import load_arrays, read_json, save_arrays, write_json
 from spiking_pvae.version import __version__
@@ -68,7 +68,7 @@ class Run:
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     train : TrainConfig
     data : str
         Name or path of the data set.
@@ -84,7 +84,7 @@ class Run:
         One entry an epoch.
     """
 
-    model: PoissonVAE
+    model: VAE
     train: TrainConfig
     data: str
     fingerprint: str
@@ -122,7 +122,7 @@ def prepare_folder(folder: Path, *, force: bool, resume: bool = False) -> None:
         ) from error
 
 
-def settings_of(model: PoissonVAE, train: TrainConfig, data: str, fingerprint: str) -> dict[str, Any]:
+def settings_of(model: VAE, train: TrainConfig, data: str, fingerprint: str) -> dict[str, Any]:
     """Collect what identifies a run, as JSON values."""
     return {
         "model": asdict(model.config),
@@ -240,7 +240,7 @@ def load_run(folder: Path | str) -> Run:
     try:
         config = ModelConfig(**manifest["model"])
         train = TrainConfig(**manifest["train"])
-        model = PoissonVAE(config, tuple(manifest["image_shape"]))
+        model = build_model(config, tuple(manifest["image_shape"])).eval()
         model.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         return Run(
             model=model,

@@ -11,10 +11,13 @@ from typing import Literal
 
 from spiking_pvae.errors import InputError
 
-ModelKind = Literal["poisson"]
-EncoderKind = Literal["linear"]
-DecoderKind = Literal["linear"]
-Estimator = Literal["exact"]
+ModelKind = Literal["poisson", "grelu", "gaussian", "laplace", "categorical"]
+EncoderKind = Literal["linear", "mlp", "conv"]
+DecoderKind = Literal["linear", "mlp", "conv"]
+Nonlinearity = Literal["relu", "gelu", "silu"]
+Prior = Literal["usual", "fixed", "learned"]
+Estimator = Literal["auto", "exact", "eat", "gumbel", "straight-through", "score", "pathwise"]
+Indicator = Literal["sigmoid", "linear", "cubic", "quintic", "cosine"]
 OptimizerKind = Literal["adam", "adamax"]
 ScheduleKind = Literal["one-cycle", "warmup-cosine"]
 Precision = Literal["32", "tf32", "bf16", "fp16"]
@@ -42,11 +45,25 @@ class ModelConfig:
     clamp: float = 5.0
     """Upper soft clamp c of the log-residual: du -> c - softplus(c - du)."""
     bias: bool = False
-    """Whether encoder and decoder have biases."""
+    """Whether the last layers of encoder and decoder have biases; hidden layers always have them."""
+    prior: Prior = "usual"
+    """Whether the prior is trained; `usual`: learned for poisson, fixed for the others."""
+    depth: int = 2
+    """Hidden layers of an mlp or conv encoder or decoder."""
+    width: int = 256
+    """Units of each hidden layer of an mlp."""
+    channels: int = 16
+    """Channels of a conv's first layer; an encoder doubles them and halves the image at each layer."""
+    activation: Nonlinearity = "relu"
+    """Nonlinearity of hidden layers; only relu can be converted to spiking neurons."""
+    batch_norm: bool = True
+    """Whether hidden convolutions are followed by batch norm; conversion folds it into them."""
 
     def __post_init__(self) -> None:
         _require(self.latents >= 1, "latents", self.latents, "an integer of at least 1")
         _require(math.isfinite(self.beta) and self.beta >= 0, "beta", self.beta, "a finite number of at least 0")
+        for name in ("depth", "width", "channels"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "an integer of at least 1")
         _require(math.isfinite(self.clamp) and 0 < self.clamp <= 10, "clamp", self.clamp, "a number in (0, 10]")
 
 
@@ -54,8 +71,15 @@ class ModelConfig:
 class TrainConfig:
     """How a model is trained."""
 
-    estimator: Estimator = "exact"
-    """Gradient estimator; `exact` is the closed form of a linear decoder."""
+    estimator: Estimator = "auto"
+    """Gradient estimator; `auto`: exact for a linear decoder, otherwise eat for counts, pathwise for continuous latents
+    and gumbel for categorical ones."""
+    indicator: Indicator = "cubic"
+    """Indicator of the arrival-time estimator, eat."""
+    temperature: float = 0.05
+    """Final temperature of eat and gumbel; it falls linearly from 1."""
+    temperature_warmup: float = 0.5
+    """Share of the steps over which the temperature falls."""
     optimizer: OptimizerKind = "adam"
     """adam (betas 0.9, 0.99) or adamax (0.9, 0.999)."""
     schedule: ScheduleKind = "one-cycle"
@@ -95,6 +119,8 @@ class TrainConfig:
         for name in ("learning_rate", "gradient_clip"):
             value = getattr(self, name)
             _require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
-        _require(0 <= self.beta_warmup <= 1, "beta_warmup", self.beta_warmup, "a share between 0 and 1")
+        for name in ("beta_warmup", "temperature_warmup"):
+            _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share between 0 and 1")
+        _require(0 < self.temperature <= 1, "temperature", self.temperature, "a number above 0 and at most 1")
         _require(0 <= self.average < 1, "average", self.average, "a decay of at least 0 and below 1")
         _require(0 < self.held_out < 1, "held_out", self.held_out, "a share between 0 and 1, both excluded")

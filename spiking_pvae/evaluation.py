@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.errors import InputError
-from spiking_pvae.model import PoissonVAE
-from spiking_pvae.objective import exact_reconstruction, squared_error
+from spiking_pvae.model import VAE
+from spiking_pvae.objective import expected_reconstruction, squared_error
+from spiking_pvae.sampling.draws import Draws
 from spiking_pvae.types import ImageSet
 
 CHUNK = 4096
@@ -29,7 +30,7 @@ class Evaluation:
     beta : float
         Weight of the KL.
     mse : float
-        Expected squared error of an image (sum over pixels), exact for a linear decoder.
+        Expected squared error of an image (sum over pixels): exact for a linear decoder, of drawn latents otherwise.
     kl : float
         Nats an inference, summed over latents.
     nelbo, objective : float
@@ -99,12 +100,12 @@ def sparseness(activity_sum: Tensor, square_sum: Tensor, count: int) -> float:
 
 
 @torch.no_grad()
-def evaluate(model: PoissonVAE, images: ImageSet, *, seed: int = 0) -> Evaluation:
+def evaluate(model: VAE, images: ImageSet, *, seed: int = 0) -> Evaluation:
     """Measure a model on held-out images.
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     images : ImageSet
     seed : int
         Seed of the one exact draw behind the proportion of zeros and the sparseness.
@@ -120,24 +121,24 @@ def evaluate(model: PoissonVAE, images: ImageSet, *, seed: int = 0) -> Evaluatio
     """
     if images.shape != model.image_shape:
         raise InputError("data", given=f"images of shape {images.shape}", allowed=f"the model's {model.image_shape}")
-    device = model.prior_log_rate.device
-    generator = torch.Generator(device).manual_seed(seed)
+    device = model.device
     samples, latents = len(images), model.config.latents
     per_sample: dict[str, list[Tensor]] = {
         key: [] for key in ("mse", "mean_error", "variance", "kl", "activity", "zeros", "z", "zz")
     }
     per_latent = torch.zeros(3, latents, dtype=torch.float64, device=device)  # sums of KL, z and z^2
-    for chunk in torch.split(torch.from_numpy(images.images), CHUNK):
+    for place, chunk in enumerate(torch.split(torch.from_numpy(images.images), CHUNK)):
         batch = chunk.to(device)
+        draws = Draws(seed=seed, first_sample=place * CHUNK)
         posterior = model.posterior(batch)
-        kl, counts = posterior.kl(), posterior.sample(generator)
+        kl, counts = posterior.kl(), posterior.sample(draws)
         centred = batch - batch.flatten(1).mean(1).view(-1, 1, 1, 1)
         values = {
-            "mse": exact_reconstruction(model, batch, posterior),
+            "mse": expected_reconstruction(model, batch, posterior, draws),
             "mean_error": squared_error(batch, model.decode(posterior.mean)),
             "variance": centred.square().flatten(1).sum(1),
             "kl": kl.sum(1),
-            "activity": posterior.mean.sum(1),
+            "activity": posterior.activity.sum(1),
             "zeros": (counts == 0).double().mean(1),
             "z": counts.sum(1),
             "zz": counts.square().sum(1),

@@ -30,7 +30,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from spiking_pvae.checkpoint import Run
 from spiking_pvae.config import TrainConfig
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE
 from spiking_pvae.prune_config import PruneConfig
 from spiking_pvae.training import fit
 from spiking_pvae.training.loop import Report
@@ -60,16 +60,14 @@ def prunable(module: nn.Module) -> list[Tensor]:
 
 
 @torch.no_grad()
-def masks(
-    model: PoissonVAE, rates: Tensor, *, encoder_share: float, decoder_share: float
-) -> list[tuple[Tensor, Tensor]]:
+def masks(model: VAE, rates: Tensor, *, encoder_share: float, decoder_share: float) -> list[tuple[Tensor, Tensor]]:
     """Choose which weights stay.
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     rates : Tensor, shape (latents,)
-        Mean rate of each latent.
+        Mean activity of each latent.
     encoder_share, decoder_share : float
         Share kept in every weight matrix.
 
@@ -83,7 +81,8 @@ def masks(
     for weight in encoder:
         scores = weight.abs()
         if weight is encoder[-1]:
-            scores = scores * rates.sqrt().view(-1, *[1] * (weight.dim() - 1))
+            repeats = len(weight) // len(rates)  # location and scale of continuous latents
+            scores = scores * rates.sqrt().repeat(repeats).view(-1, *[1] * (weight.dim() - 1))
         chosen.append((weight, keep_largest(scores, encoder_share)))
     return chosen + [(weight, keep_largest(weight.abs(), decoder_share)) for weight in decoder]
 
@@ -95,12 +94,12 @@ def hold(held: list[tuple[Tensor, Tensor]]) -> None:
 
 
 @contextmanager
-def kept_sparse(model: PoissonVAE, images: Tensor, config: PruneConfig, steps: int) -> Iterator[None]:
+def kept_sparse(model: VAE, images: Tensor, config: PruneConfig, steps: int) -> Iterator[None]:
     """Prune a model along the ramp while an optimiser trains it, and hold what was taken away at 0.
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     images : Tensor, shape (samples, channels, height, width)
         Images that give the latents' mean rates.
     config : PruneConfig
@@ -118,7 +117,7 @@ def kept_sparse(model: PoissonVAE, images: Tensor, config: PruneConfig, steps: i
         step += 1
         hold(held)  # first, so that what is gone does not come back into the choice
         if step == last or (step < last and step % MASK_EVERY == 0):
-            rates = model.posterior(images.to(model.prior_log_rate.device)).mean.mean(0)
+            rates = model.posterior(images.to(model.device)).activity.mean(0)
             held = masks(
                 model,
                 rates,
@@ -135,7 +134,7 @@ def kept_sparse(model: PoissonVAE, images: Tensor, config: PruneConfig, steps: i
 
 
 def prune(
-    model: PoissonVAE,
+    model: VAE,
     dataset: Dataset,
     train: TrainConfig,
     config: PruneConfig,
@@ -147,7 +146,7 @@ def prune(
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
         Trained.
     dataset : Dataset
         What it was trained on.

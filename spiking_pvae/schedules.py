@@ -28,6 +28,11 @@ def warm_beta(step: int, steps: int, beta: float, warmup: float) -> float:
     return ramp(step, steps, min(BETA_START, beta), beta, warmup)
 
 
+def temperature(step: int, steps: int, final: float, warmup: float) -> float:
+    """Linear fall from 1 at step 0 to `final` at step ``warmup * steps``, then constant."""
+    return ramp(step, steps, 1.0, final, warmup)
+
+
 def one_cycle(
     step: int, steps: int, peak: float, *, rise: float = 0.3, start: float = 1 / 25, end: float = 1e-4
 ) -> float:

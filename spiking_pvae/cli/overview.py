@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE
 from spiking_pvae.storage import replacing
 from spiking_pvae.types import FloatArray
 
@@ -44,12 +44,12 @@ def _grey(images: NDArray[np.floating]) -> NDArray[np.floating]:
     return grey
 
 
-def draw_overview(model: PoissonVAE, network: Network, images: FloatArray, report: EnergyReport, path: Path) -> None:
+def draw_overview(model: VAE, network: Network, images: FloatArray, report: EnergyReport, path: Path) -> None:
     """Draw the picture and write it as PNG.
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     network : Network
     images : ndarray of float32, shape (samples, channels, height, width)
         Held-out images; the first few are shown.
@@ -81,10 +81,10 @@ def draw_overview(model: PoissonVAE, network: Network, images: FloatArray, repor
         figure.savefig(temporary, format="png", dpi=110)
 
 
-def _tensor(model: PoissonVAE, images: FloatArray):  # type: ignore[no-untyped-def]
+def _tensor(model: VAE, images: FloatArray):  # type: ignore[no-untyped-def]
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(images)).to(model.prior_log_rate.device)
+    return torch.from_numpy(np.ascontiguousarray(images)).to(model.device)
 
 
 def _bars(axes: Axes, report: EnergyReport) -> None:

@@ -71,7 +71,7 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
     """Train a model into a run folder and return its summary."""
     from spiking_pvae.checkpoint import prepare_folder
     from spiking_pvae.devices import choose_device, require_memory
-    from spiking_pvae.model import PoissonVAE
+    from spiking_pvae.model import build_model
     from spiking_pvae.training import Progress, fit
 
     require_memory(options.model, dataset.shape, options.train)
@@ -80,10 +80,11 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
         prepare_folder(options.out, force=options.force, resume=options.resume)
     if options.resume and not (options.out / "checkpoint.safetensors").is_file():
         raise InputError("resume", given=f"no checkpoint in {options.out}", allowed="a folder that training wrote")
-    model = PoissonVAE(options.model, dataset.shape, seed=options.train.seed)
+    model = build_model(options.model, dataset.shape, seed=options.train.seed)
     terminal.say(
-        f"Training {options.model.encoder} | {options.model.decoder} P-VAE, K = {options.model.latents}, "
-        f"beta = {options.model.beta:g}, on {len(dataset.train)} images of {dataset.shape}, {device}"
+        f"Training {options.model.encoder} | {options.model.decoder} {options.model.model} VAE, "
+        f"K = {options.model.latents}, beta = {options.model.beta:g}, "
+        f"on {len(dataset.train)} images of {dataset.shape}, {device}"
     )
     steps = options.train.epochs * -(-len(dataset.train) // options.train.batch_size)
     with terminal.progress("training", steps) as tick:

@@ -1,1 +1,1 @@
-"""Latent distributions, one file each: rates, divergences, moments."""
+"""Latent distributions, one file each: posterior, divergence, moments, activity, zeros, draws."""

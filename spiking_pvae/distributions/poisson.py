@@ -16,6 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from spiking_pvae.config import ModelConfig
+from spiking_pvae.distributions.interface import Independent, Latents, hold, uniform
+from spiking_pvae.sampling.arrivals import relaxed_counts
+from spiking_pvae.sampling.draws import Draws
+
 
 def soft_clamp(log_residual: Tensor, ceiling: float) -> Tensor:
     """Bound a log-residual smoothly from above: c - softplus(c - x), below `ceiling` everywhere."""
@@ -31,7 +36,7 @@ def divergence(log_residual: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class PoissonPosterior:
+class PoissonPosterior(Independent):
     """Posterior rates of a batch.
 
     Parameters
@@ -47,23 +52,69 @@ class PoissonPosterior:
 
     @property
     def rate(self) -> Tensor:
-        """Posterior rate r, expected spikes an inference; shape (batch, latents)."""
+        """Posterior rate r, expected spikes an inference."""
         return torch.exp(self.prior_log_rate + self.log_residual)
 
     @property
     def mean(self) -> Tensor:
-        """Posterior mean of what the decoder reads; for counts, the rate."""
+        """E z = r."""
         return self.rate
 
     @property
     def variance(self) -> Tensor:
-        """Posterior variance of what the decoder reads; for counts, the rate."""
+        """Var z = r."""
         return self.rate
 
+    @property
+    def activity(self) -> Tensor:
+        """E |z| = r."""
+        return self.rate
+
+    @property
+    def zeros(self) -> Tensor:
+        """P(z = 0) = e^-r."""
+        return torch.exp(-self.rate)
+
     def kl(self) -> Tensor:
-        """Divergence from the prior per latent, nats; shape (batch, latents)."""
+        """Divergence from the prior per latent, r0 f(du), nats."""
         return torch.exp(self.prior_log_rate) * divergence(self.log_residual)
 
-    def sample(self, generator: torch.Generator) -> Tensor:
-        """Draw exact counts; shape (batch, latents). Has no gradient."""
-        return torch.poisson(self.rate.detach(), generator=generator)
+    def sample(self, draws: Draws) -> Tensor:
+        """Draw exact counts, without gradient."""
+        return relaxed_counts(self.rate.detach(), 0.0, "cubic", draws)
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """Return z log r - r - log z!."""
+        return z * (self.prior_log_rate + self.log_residual) - self.rate - torch.lgamma(z + 1)
+
+
+class PoissonLatents(Latents):
+    """Poisson counts with prior log-rates u0; the encoder gives the log-residual du.
+
+    Parameters
+    ----------
+    config : ModelConfig
+        u0 starts uniform in (-6, -4) for a linear decoder and in (-6, -2) otherwise, as in the papers' public code.
+    generator : torch.Generator
+    """
+
+    prior_log_rate: Tensor
+
+    def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
+        super().__init__(config, generator)
+        self.ceiling = config.clamp
+        high = -4.0 if config.decoder == "linear" else -2.0
+        hold(
+            self,
+            "prior_log_rate",
+            uniform(config.latents, -6.0, high, generator),
+            learned=config.prior != "fixed",
+        )
+
+    def forward(self, features: Tensor) -> PoissonPosterior:
+        """Turn log-residuals of shape (batch, latents) into the posterior."""
+        return PoissonPosterior(soft_clamp(features, self.ceiling), self.prior_log_rate)
+
+    def prior(self, rows: int) -> PoissonPosterior:
+        """Return the prior for `rows` samples."""
+        return PoissonPosterior(self.prior_log_rate.new_zeros(rows, len(self.prior_log_rate)), self.prior_log_rate)

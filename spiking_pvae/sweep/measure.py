@@ -12,18 +12,18 @@ from spiking_pvae.deploy.quantize import quantize
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport, Preset, estimate
 from spiking_pvae.evaluation import evaluate
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE
 from spiking_pvae.types import Dataset, FloatArray
 
 Values = dict[str, Any]
 
 
-def measure(model: PoissonVAE, dataset: Dataset, preset: Preset, samples: int) -> Values:
+def measure(model: VAE, dataset: Dataset, preset: Preset, samples: int) -> Values:
     """Return a model's columns of the results table.
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
     dataset : Dataset
         Its validation images are the held-out ones.
     preset : Preset
@@ -51,7 +51,7 @@ def _priced(report: EnergyReport, account: str) -> Values:
     }
 
 
-def priced_network(model: PoissonVAE, dataset: Dataset, preset: Preset, images: FloatArray) -> Values:
+def priced_network(model: VAE, dataset: Dataset, preset: Preset, images: FloatArray) -> Values:
     """Convert, simulate and price a model of counts."""
     source = lower(model)
     network = quantize(source, dataset.calibration())

@@ -17,7 +17,7 @@ import torch
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.energy import Preset, load_preset
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import VAE, build_model
 from spiking_pvae.sweep.grid import Curve, Point, SweepConfig
 from spiking_pvae.sweep.job import Job
 from spiking_pvae.sweep.measure import measure
@@ -36,7 +36,7 @@ def training(point: Point, config: SweepConfig) -> TrainConfig:
     )
 
 
-def train_point(point: Point, job: Job, before: Path | None) -> PoissonVAE:
+def train_point(point: Point, job: Job, before: Path | None) -> VAE:
     """Train a point, or on from its checkpoint.
 
     Parameters
@@ -46,7 +46,7 @@ def train_point(point: Point, job: Job, before: Path | None) -> PoissonVAE:
     before : Path, optional
         Run folder of the point before on the curve, whose weights it starts from.
     """
-    model = PoissonVAE(point.config(), job.dataset.shape, seed=point.seed)
+    model = build_model(point.config(), job.dataset.shape, seed=point.seed)
     if before is not None:
         model.load_state_dict(load_run(before).model.state_dict())
     folder = job.folder(point)

@@ -21,12 +21,13 @@ from spiking_pvae.checkpoint import Checkpoint, Run, resumable, save_checkpoint,
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.devices import require_memory
 from spiking_pvae.errors import InputError
-from spiking_pvae.model import PoissonVAE
-from spiking_pvae.objective import exact_elbo
+from spiking_pvae.model import VAE
+from spiking_pvae.objective import expected_elbo
+from spiking_pvae.sampling.draws import Draws
 from spiking_pvae.scalars import History
-from spiking_pvae.schedules import learning_rate, warm_beta
+from spiking_pvae.schedules import learning_rate, temperature, warm_beta
 from spiking_pvae.training.averaging import copied, holding, update_average
-from spiking_pvae.training.feeding import Batch, Feeder, Share, dihedral_permutations, place_images
+from spiking_pvae.training.feeding import Batch, Feeder, Share, derived_seed, dihedral_permutations, place_images
 from spiking_pvae.training.optimizers import build_optimizer, optimizer_tensors, restore_optimizer
 from spiking_pvae.training.runtime import Runtime, build_runtime
 from spiking_pvae.training.step import TrainStep
@@ -38,6 +39,8 @@ CHECKPOINT_SECONDS = 5.0
 CHECK_EVERY = 20
 """Steps between looks at the objective on an accelerator, where each look waits for it."""
 HELD_OUT_BATCH = 2000
+DRAWS = 1
+"""Path of the seeds of draws, beside those of the data order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ Report = Callable[[Progress], None]
 class _Job:
     """What stays the same during a training."""
 
-    model: PoissonVAE
+    model: VAE
     config: TrainConfig
     runtime: Runtime
     module: Any
@@ -86,19 +89,21 @@ class _State:
 
 
 @torch.no_grad()
-def held_out(model: PoissonVAE, images: Tensor) -> dict[str, float]:
-    """Average the exact terms of the objective over held-out images."""
-    device = model.prior_log_rate.device
+def held_out(model: VAE, images: Tensor) -> dict[str, float]:
+    """Average the terms of the objective over held-out images, exactly for a linear decoder."""
     training = model.training
     model.eval()
-    terms = [exact_elbo(model, chunk.to(device)) for chunk in torch.split(images, HELD_OUT_BATCH)]
+    terms = [
+        expected_elbo(model, chunk.to(model.device), Draws(seed=0, first_sample=place * HELD_OUT_BATCH))
+        for place, chunk in enumerate(torch.split(images, HELD_OUT_BATCH))
+    ]
     model.train(training)
     mse = float(torch.cat([term.reconstruction for term in terms]).double().mean())
     kl = float(torch.cat([term.kl for term in terms]).double().mean())
     return {"mse": mse, "kl": kl, "objective": mse + model.config.beta * kl}
 
 
-def _prepare(model: PoissonVAE, dataset: Dataset, config: TrainConfig) -> _Job:
+def _prepare(model: VAE, dataset: Dataset, config: TrainConfig) -> _Job:
     if dataset.shape != model.image_shape:
         raise InputError("data", given=f"images of shape {dataset.shape}", allowed=f"the model's {model.image_shape}")
     require_memory(model.config, model.image_shape, config)
@@ -110,7 +115,7 @@ def _prepare(model: PoissonVAE, dataset: Dataset, config: TrainConfig) -> _Job:
         deciding = torch.from_numpy(kept)
     model.to(device).train()
     optimizer = build_optimizer(model, config)
-    step = TrainStep(model)
+    step = TrainStep(model, config)
     module, wrapped = runtime.setup(torch.compile(step) if config.compile else step, optimizer)  # type: ignore[arg-type]
     feeder = Feeder(
         images=place_images(torch.from_numpy(train), device),
@@ -186,7 +191,9 @@ def _advance(job: _Job, state: _State, batch: Batch) -> Tensor:
     for group in job.optimizer.param_groups:
         group["lr"] = learning_rate(batch.step, job.steps, job.feeder.steps_an_epoch, config)
     job.optimizer.zero_grad(set_to_none=True)
-    objective: Tensor = job.module(batch.images, beta.to(job.runtime.device))
+    tau = temperature(batch.step, job.steps, config.temperature, config.temperature_warmup)
+    seed = derived_seed(config.seed, batch.step, DRAWS)
+    objective: Tensor = job.module(batch.images, beta.to(job.runtime.device), tau, seed, batch.first)
     # Processes average their gradients, each of a mean over its own images; parts differ in size by at most one.
     share = batch.count * job.runtime.world / batch.size
     job.runtime.backward(objective if share == 1 else objective * share)
@@ -236,7 +243,7 @@ def _require_finite(objective: float, step: int) -> None:
 
 
 def fit(
-    model: PoissonVAE,
+    model: VAE,
     dataset: Dataset,
     config: TrainConfig,
     *,
@@ -249,7 +256,7 @@ def fit(
 
     Parameters
     ----------
-    model : PoissonVAE
+    model : VAE
         Starts from its present weights.
     dataset : Dataset
         Its images must have the model's shape.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.distributions import Poisson, kl_divergence
 
 from spiking_pvae.distributions.poisson import PoissonPosterior, divergence, soft_clamp
+from spiking_pvae.sampling.draws import Draws
 
 
 @given(st.floats(-8, 2), st.floats(-8, 4))
@@ -69,8 +70,8 @@ def test_soft_clamp(value, ceiling):
 def test_draws_are_exact_and_seeded():
     rate = torch.tensor([[0.05, 1.0, 20.0]])
     posterior = PoissonPosterior(rate.log().expand(200_000, 3), torch.zeros(3))
-    counts = posterior.sample(torch.Generator().manual_seed(0))
-    assert torch.equal(counts, posterior.sample(torch.Generator().manual_seed(0)))
+    counts = posterior.sample(Draws(seed=0))
+    assert torch.equal(counts, posterior.sample(Draws(seed=0)))
     assert torch.equal(counts, counts.round())
     error = (rate[0] / len(counts)).sqrt()
     assert ((counts.mean(0) - rate[0]).abs() < 4.5 * error).all()

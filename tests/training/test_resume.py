@@ -76,7 +76,7 @@ def test_a_finished_run_resumed_stays_as_it_is(tiny: Dataset, tmp_path: Path) ->
 
 def test_the_seed_changes_the_result(tiny: Dataset) -> None:
     one, other = (run(tiny, replace(BASE, seed=seed)) for seed in (0, 1))
-    assert not torch.equal(one["prior_log_rate"], other["prior_log_rate"])
+    assert not torch.equal(one["latents.prior_log_rate"], other["latents.prior_log_rate"])
 
 
 def test_other_settings_are_refused_by_name(tiny: Dataset, tmp_path: Path) -> None:

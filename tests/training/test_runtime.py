@@ -84,17 +84,19 @@ class Devices(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamax"])
-def test_a_step_leaves_no_tensor_on_the_cpu(optimizer: Any) -> None:
+@pytest.mark.parametrize(
+    ("optimizer", "estimator"), [("adam", "auto"), ("adamax", "auto"), ("adam", "eat"), ("adam", "score")]
+)
+def test_a_step_leaves_no_tensor_on_the_cpu(optimizer: Any, estimator: Any) -> None:
     """A step on the meta device fails, or shows up here, as soon as one tensor is made elsewhere."""
     device = torch.device("meta")
     model = PoissonVAE(MODEL, (1, 4, 4)).to(device)
     runtime = PlainRuntime(device)
-    config = replace(TRAIN, optimizer=optimizer)
-    module, wrapped = runtime.setup(TrainStep(model), build_optimizer(model, config))
+    config = replace(TRAIN, optimizer=optimizer, estimator=estimator)
+    module, wrapped = runtime.setup(TrainStep(model, config), build_optimizer(model, config))
     images = torch.empty(20, 1, 4, 4, device=device)
     with Devices() as devices:
-        value = module(images, torch.ones((), device=device))
+        value = module(images, torch.ones((), device=device), 0.5, 0, 0)
         runtime.backward(value)
         norm = runtime.clip(module, wrapped, 1.0)
         wrapped.step()

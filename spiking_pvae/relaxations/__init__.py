@@ -1,0 +1,1 @@
+"""Draws of the latents that carry a gradient, one file each."""

@@ -1,0 +1,1 @@
+"""Random numbers as pure functions of their place, and the arrival-time sampler built on them."""

@@ -1,0 +1,103 @@
+"""Relaxed Poisson counts from exponential arrival times, as an autograd operation.
+
+Arrivals of rate r come at t_1 < t_2 < ..., with independent gaps ~ Exp(r). The relaxed count of the window [0, 1] and
+its derivative, at fixed draws s_m = r t_m, are
+
+    z = sum_m h((1 - t_m) / tau),      dz/dr = sum_m h'((1 - t_m) / tau) t_m / (r tau)
+
+Both come from one pass that stops when t_m leaves the support of h; memory is O(batch x latents) whatever the rate.
+At tau = 0 the count is an exact Poisson draw and has no gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from spiking_pvae.config import Indicator
+from spiking_pvae.sampling.arrivals_torch import sample_torch
+from spiking_pvae.sampling.draws import Draws
+from spiking_pvae.sampling.indicators import require_temperature
+
+torch.library.define(
+    "spiking_pvae::arrival_counts",
+    "(Tensor rate, *, float temperature, str indicator, int seed, int first_sample, int stream) -> (Tensor, Tensor)",
+)
+
+
+@torch.library.impl("spiking_pvae::arrival_counts", "default")
+def _counts(
+    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+) -> tuple[Tensor, Tensor]:
+    return sample_torch(
+        rate,
+        temperature=temperature,
+        indicator=cast(Indicator, indicator),
+        seed=seed,
+        first_sample=first_sample,
+        stream=stream,
+    )
+
+
+@torch.library.register_fake("spiking_pvae::arrival_counts")  # type: ignore[untyped-decorator]
+def _counts_of_no_data(
+    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(rate), torch.empty_like(rate)
+
+
+class _ArrivalCounts(torch.autograd.Function):
+    """The operation with its derivative: forward keeps dz/dr, backward is one product."""
+
+    @staticmethod
+    def forward(rate: Tensor, temperature: float, indicator: Indicator, draws: Draws) -> tuple[Tensor, Tensor]:
+        counts: tuple[Tensor, Tensor] = torch.ops.spiking_pvae.arrival_counts(
+            rate,
+            temperature=temperature,
+            indicator=indicator,
+            seed=draws.seed,
+            first_sample=draws.first_sample,
+            stream=draws.stream,
+        )
+        return counts
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        slope = output[1]
+        ctx.mark_non_differentiable(slope)
+        ctx.save_for_backward(slope)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        (slope,) = ctx.saved_tensors
+        return gradients[0] * slope, None, None, None
+
+
+def relaxed_counts(rate: Tensor, temperature: float, indicator: Indicator, draws: Draws) -> Tensor:
+    """Draw relaxed counts that carry their gradient.
+
+    Parameters
+    ----------
+    rate : Tensor, shape (batch, latents)
+        Expected count.
+    temperature : float
+        tau, 0 .. 1; 0 draws exact counts without gradient.
+    indicator : Indicator
+        h.
+    draws : Draws
+
+    Returns
+    -------
+    Tensor, shape (batch, latents)
+
+    Raises
+    ------
+    InputError
+        The temperature is outside of 0 .. 1.
+    """
+    require_temperature(temperature)
+    counts: Tensor
+    counts, _ = _ArrivalCounts.apply(rate, temperature, indicator, draws)  # type: ignore[no-untyped-call]
+    return counts

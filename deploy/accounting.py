@@ -8,23 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import ExponentialThreshold, Layer, Network, Readout
+from spiking_pvae.deploy.kernels import tally
 from spiking_pvae.deploy.record import Schedule
 
 Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
 Integers = NDArray[np.signedinteger[Any]]
-
-
-def block_sums(values: NDArray[Any], block: int) -> NDArray[Any]:
-    """Sum over blocks of `block` consecutive samples; the last may be shorter. (samples, ...) to (blocks, ...)."""
-    starts = np.arange(0, len(values), block)
-    wide = np.int64 if np.issubdtype(values.dtype, np.integer) or values.dtype == bool else np.float64
-    return values.astype(wide) if block == 1 else np.add.reduceat(values, starts, axis=0, dtype=wide)
 
 
 def population(counts: Integers, schedule: Schedule, block: int) -> tuple[Int64, Int64]:
     """Return spikes and events of each neuron, summed over blocks of samples: (blocks, neurons)."""
-    spikes = block_sums(np.abs(counts), block)
-    return spikes, spikes if schedule == "unary" else block_sums(counts != 0, block)
+    shape = -(-len(counts) // block), counts.shape[1]
+    spikes, events = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    tally.spikes_and_events(counts, block, spikes, events)
+    return spikes, spikes if schedule == "unary" else events
 
 
 def active_updates(layer: Layer, source: Integers, counts: Integers, schedule: Schedule, block: int) -> Int64:
@@ -33,14 +30,12 @@ def active_updates(layer: Layer, source: Integers, counts: Integers, schedule: S
     In the unary schedule a population's spikes come in consecutive steps from the first on, so that the number of steps
     with any event is its largest count.
     """
-    busiest = np.maximum(source.max(1, initial=0), -source.min(1, initial=0)).astype(np.int64)
-    if schedule == "unary":
-        active = busiest * layer.neurons + counts.sum(1, dtype=np.int64)
-    else:
-        active = np.where(busiest > 0, layer.neurons, 0)
-        silent = np.flatnonzero(busiest == 0)
-        active[silent] = np.count_nonzero(counts[silent], axis=1)
-    return block_sums(active, block)
+    busiest = tally.each_sample(source)[0]
+    _, fired, spikes = tally.each_sample(counts)
+    graded = np.where(busiest > 0, layer.neurons, fired)
+    active = busiest * layer.neurons + spikes if schedule == "unary" else graded
+    summed: Int64 = np.add.reduceat(active, np.arange(0, len(active), block))
+    return summed
 
 
 def update_steps(network: Network, schedule: Schedule, steps: int) -> tuple[int, ...]:
@@ -54,11 +49,9 @@ def update_steps(network: Network, schedule: Schedule, steps: int) -> tuple[int,
     )
 
 
-def rates_and_divergence(
-    neuron: ExponentialThreshold, charge: Integers
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return rates r and KL_i = r log(r / r0) - r + r0 in nats, both of the charge's shape."""
-    rate = np.ldexp(charge.astype(np.float64), -neuron.fraction)
-    # r log r -> 0 as r -> 0
-    ratio = np.where(rate > 0, rate, neuron.prior_rate) / neuron.prior_rate
-    return rate, rate * np.log(ratio) - rate + neuron.prior_rate
+def rates_and_divergence(neuron: ExponentialThreshold, charge: Integers, block: int) -> tuple[Float64, Float64]:
+    """Return rates r and KL_i = r log(r / r0) - r + r0 in nats, summed over blocks of samples: (blocks, neurons)."""
+    shape = -(-len(charge) // block), charge.shape[1]
+    rate, kl = np.zeros(shape), np.zeros(shape)
+    tally.rates_and_divergence(charge, block, neuron.fraction, neuron.prior_rate, rate, kl)
+    return rate, kl

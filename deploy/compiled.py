@@ -27,7 +27,7 @@ from spiking_pvae.deploy.ir import (
     Network,
     Readout,
 )
-from spiking_pvae.deploy.kernels import convolution, dense, neurons
+from spiking_pvae.deploy.kernels import convolution, dense, neurons, tally
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.philox import split_seed
 from spiking_pvae.deploy.record import Schedule
@@ -51,7 +51,7 @@ def usable_threads() -> int:
 
 def sum_type(messages: Integers) -> type[np.int32] | type[np.int64]:
     """Return the type that holds every sum: |a| <= 127 * sum |x|."""
-    largest = int(np.abs(messages).sum(1, dtype=np.int64).max(initial=0))
+    largest = int(tally.each_sample(messages)[2].max(initial=0))
     return np.int32 if largest * LARGEST_WEIGHT <= INT32_SUM else np.int64
 
 
@@ -132,7 +132,7 @@ class CompiledLayer:
         charge = np.empty(sums.shape, np.int32)
         limits = np.zeros(2, np.int64)
         low, high = split_seed(seed)
-        key = np.uint32(low), np.uint32(high)
+        key = np.uint64(low), np.uint64(high)
         exponent = self.layer.synapse.exponent
         match self.layer.neuron:
             case ConstantThreshold(n_max=n_max):
@@ -142,12 +142,9 @@ class CompiledLayer:
                     sums,
                     exponent,
                     self.bias,
-                    poisson.gain,
-                    poisson.gain_shift,
+                    np.stack([poisson.gain, poisson.gain_shift, poisson.rate, poisson.rate_shift]),
                     poisson.table,
                     poisson.table_low,
-                    poisson.rate,
-                    poisson.rate_shift,
                     poisson.fraction,
                     min(poisson.n_max, most),
                     key,

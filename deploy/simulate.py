@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.accounting import active_updates, block_sums, population, rates_and_divergence, update_steps
+from spiking_pvae.deploy.accounting import active_updates, population, rates_and_divergence, update_steps
 from spiking_pvae.deploy.ir import ExponentialThreshold, Network
 from spiking_pvae.deploy.record import LatentTally, Schedule, SpikeRecord, Tally, Trace
 from spiking_pvae.deploy.reference import LayerOutput
@@ -155,9 +155,9 @@ def simulate(
         for index, layer in enumerate(network.layers):
             source, own = populations[index : index + 2]
             active[index].append(active_updates(layer, source, own, schedule, block))
-        rates, nats = rates_and_divergence(neuron, outputs[latent].charge)
-        rate.append(block_sums(rates, block))
-        divergence.append(block_sums(nats, block))
+        rates, nats = rates_and_divergence(neuron, outputs[latent].charge, block)
+        rate.append(rates)
+        divergence.append(nats)
         for name, outputs_kept in kept.items():
             outputs_kept.append(outputs[names.index(name)])
         if report is not None:

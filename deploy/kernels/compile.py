@@ -12,8 +12,18 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile a function for the types it is called with."""
-    decorate: Any = njit(nogil=True, cache=True)
+    """Compile a function for the types it is called with.
+
+    Divisions are not checked for zero: the check would keep a loop from running on vectors.
+    """
+    decorate: Any = njit(nogil=True, cache=True, error_model="numpy")
+    kernel: Kernel = decorate(function)
+    return kernel
+
+
+def inlined(function: Kernel) -> Kernel:
+    """Compile a function into its callers, so that loops around it may run on vectors."""
+    decorate: Any = njit(nogil=True, error_model="numpy", inline="always")
     kernel: Kernel = decorate(function)
     return kernel
 

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.exponential import INTERPOLATION_BITS, LOG2, LOG_TABLE, PRECISION
-from spiking_pvae.deploy.kernels.compile import compiled
+from spiking_pvae.deploy.kernels.compile import compiled, inlined
 from spiking_pvae.deploy.philox import MULTIPLIERS, ROUNDS, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
-W0, W1 = np.uint32(WEYL[0]), np.uint32(WEYL[1])
+W0, W1 = np.uint64(WEYL[0]), np.uint64(WEYL[1])
+WORD, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 SLACK = 256
 """Units of 2^-32 by which the bound on a threshold is lowered; the logarithm's error is below 140 of them."""
 MANTISSA_MASK = 2**INTERPOLATION_BITS - 1
@@ -67,25 +68,18 @@ def constant(
             counts[s, n] = np.int32(min(max(quotient, 0.0), most))
 
 
-@compiled
-def _words(
-    seed: tuple[np.uint32, np.uint32], sample: np.int64, draw: int, first: int, words: NDArray[np.uint32]
-) -> None:
-    """Write the Philox words of blocks first, first + 1, ... of four neurons; words has shape (4, blocks)."""
-    low, high = np.uint32(sample & 0xFFFFFFFF), np.uint32(sample >> 32)
-    for block in range(words.shape[1]):
-        c0, c1, c2, c3 = np.uint32(first + block), np.uint32(draw), low, high
-        k0, k1 = seed
-        for _ in range(ROUNDS):
-            p0, p1 = np.uint64(c0) * M0, np.uint64(c2) * M1
-            c0, c1, c2, c3 = (
-                np.uint32(np.uint32(p1 >> np.uint64(32)) ^ c1 ^ k0),
-                np.uint32(p1),
-                np.uint32(np.uint32(p0 >> np.uint64(32)) ^ c3 ^ k1),
-                np.uint32(p0),
-            )
-            k0, k1 = np.uint32(k0 + W0), np.uint32(k1 + W1)
-        words[0, block], words[1, block], words[2, block], words[3, block] = c0, c1, c2, c3
+@inlined
+def _philox(block: int, draw: int, sample: np.int64, low: np.uint64, high: np.uint64) -> Any:
+    """Return the four words of four neighbouring neurons: `spiking_pvae.deploy.philox.uniform_words`.
+
+    Words are held in 64 bits whose upper halves are left dirty until a product or the end needs them clean.
+    """
+    c0, c1, c2, c3 = np.uint64(block), np.uint64(draw), np.uint64(sample) & WORD, np.uint64(sample) >> HALF
+    for step in range(ROUNDS):
+        p0, p1 = (c0 & WORD) * M0, (c2 & WORD) * M1
+        k0, k1 = low + np.uint64(step) * W0, high + np.uint64(step) * W1
+        c0, c1, c2, c3 = (p1 >> HALF) ^ c1 ^ k0, p1, (p0 >> HALF) ^ c3 ^ k1, p0
+    return np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
 
 
 @compiled
@@ -106,22 +100,29 @@ def _threshold(word: np.uint32, fraction: int) -> Any:
 
 
 @compiled
-def _rates(
-    accumulator: NDArray[np.int32],
-    gain: NDArray[np.int64],
-    gain_shift: NDArray[np.int64],
-    table: NDArray[np.int32],
-    table_low: int,
-    rate: NDArray[np.int64],
-    rate_shift: NDArray[np.int64],
-) -> None:
-    """Replace accumulators by rates: `spiking_pvae.deploy.ir.ExponentialThreshold.charge`."""
+def _first_words(sample: np.int64, key: tuple[np.uint64, np.uint64], words: NDArray[np.uint32]) -> None:
+    """Write the words of every neuron's first draw; words[n % 4, n // 4] is that of neuron n."""
+    low, high = key
+    for block in range(words.shape[1]):
+        words[0, block], words[1, block], words[2, block], words[3, block] = _philox(block, 0, sample, low, high)
+
+
+@compiled
+def _rates(value: NDArray[np.int32], constants: NDArray[np.int64], table: NDArray[np.int32], table_low: int) -> None:
+    """Replace accumulators by rates: `spiking_pvae.deploy.ir.ExponentialThreshold.charge`.
+
+    Three loops, of which the first and the last run on vectors; constants are gain, its shift, rate and its shift.
+    """
     last = np.int64(len(table) - 1)
-    for n in range(accumulator.size):
-        u = (accumulator[n] * gain[n] + (np.int64(1) << (gain_shift[n] - 1))) >> gain_shift[n]
-        index = min(max(u - table_low, np.int64(0)), last)
-        product = np.int64(table[np.uint64(index)]) * rate[n]
-        accumulator[n] = (product + (np.int64(1) << (rate_shift[n] - 1))) >> rate_shift[n]
+    for n in range(value.size):
+        shift = constants[1, n]
+        u = (value[n] * constants[0, n] + (np.int64(1) << (shift - 1))) >> shift
+        value[n] = min(max(u - table_low, np.int64(0)), last)
+    for n in range(value.size):
+        value[n] = table[np.uint32(value[n])]
+    for n in range(value.size):
+        shift = constants[3, n]
+        value[n] = (value[n] * constants[2, n] + (np.int64(1) << (shift - 1))) >> shift
 
 
 @compiled
@@ -129,15 +130,12 @@ def exponential(
     sums: Any,
     exponent: int,
     bias: NDArray[np.int64],
-    gain: NDArray[np.int64],
-    gain_shift: NDArray[np.int64],
+    constants: NDArray[np.int64],
     table: NDArray[np.int32],
     table_low: int,
-    rate: NDArray[np.int64],
-    rate_shift: NDArray[np.int64],
     fraction: int,
     n_max: int,
-    seed: tuple[np.uint32, np.uint32],
+    key: tuple[np.uint64, np.uint64],
     first_sample: int,
     charge: NDArray[np.int32],
     counts: NDArray[np.int32],
@@ -150,14 +148,13 @@ def exponential(
     """
     neurons = charge.shape[1]
     words = np.empty((4, -(-neurons // 4)), np.uint32)
-    more = np.empty((4, 1), np.uint32)
     widen = PRECISION - fraction
     for s in range(len(sums)):
         low, high = _charges(sums[s], exponent, bias, charge[s])
         limits[0], limits[1] = min(limits[0], low), max(limits[1], high)
-        _rates(charge[s], gain, gain_shift, table, table_low, rate, rate_shift)
+        _rates(charge[s], constants, table, table_low)
         sample = np.int64(first_sample + s)
-        _words(seed, sample, 0, 0, words)
+        _first_words(sample, key, words)
         for n in range(neurons):
             membrane = np.int64(charge[s, n])
             scaled = membrane << widen
@@ -168,6 +165,6 @@ def exponential(
                 while fired < n_max and membrane >= theta:
                     membrane -= theta
                     fired += 1
-                    _words(seed, sample, fired, n >> 2, more)
-                    theta = _threshold(more[n & 3, 0], fraction)
+                    following = _philox(n >> 2, fired, sample, key[0], key[1])
+                    theta = _threshold(following[n & 3], fraction)
             counts[s, n] = fired

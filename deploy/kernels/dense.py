@@ -6,6 +6,7 @@ messages times signed weights); `event_sums` adds up the weight rows of nonzero 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -30,6 +31,7 @@ _SUMS = ir.VectorType(_INT32, 16)
 _REGISTER_BYTES = 64
 
 
+@cache
 def has_dot_product() -> bool:
     """Tell whether this processor multiplies and adds 64 bytes in one instruction."""
     features = llvm.get_host_cpu_features()

@@ -1,0 +1,241 @@
+"""Spike rasters through spiking layers: all layers in every step, firing while they integrate.
+
+In each step, from the first layer to the last,
+
+    v <- v + (W << exponent) x          x: the spikes of this step, 0 or 1
+    s = 1 if v >= theta else 0          at most one spike a step
+    v <- v - theta s                    soft reset
+
+with v = bias before the first step. A layer sees the spikes that the layer before it emits in the same step. This is
+what a rate-coded network of integrate-and-fire neurons computes, without images, latents or payloads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
+from spiking_pvae.deploy.kernels import bits as bit_kernels
+from spiking_pvae.deploy.kernels import dense
+from spiking_pvae.deploy.kernels import raster as kernels
+from spiking_pvae.deploy.numerics import MEMBRANE, THRESHOLD_SHIFT
+from spiking_pvae.deploy.projection import project
+from spiking_pvae.errors import InputError, UnsupportedError
+
+Int64 = NDArray[np.int64]
+Raster = NDArray[np.uint8] | NDArray[np.bool_]
+
+DENSE_FROM = 0.4
+"""Share of inputs that spike in a step from which every weight is multiplied, where there is an instruction for it."""
+REMEDY = "Use smaller weights or fewer steps."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RasterOutput:
+    """What one layer did with a batch of rasters.
+
+    Parameters
+    ----------
+    bits : ndarray of uint64, shape (samples, steps, ceil(neurons / 64))
+        Spikes; neuron n is bit n % 64 of word n // 64.
+    counts : ndarray of int32, shape (samples, neurons)
+        Spikes over all steps.
+    membrane : ndarray of int32, shape (samples, neurons)
+        Membranes after the last step.
+    """
+
+    bits: NDArray[np.uint64]
+    counts: NDArray[np.int32]
+    membrane: NDArray[np.int32]
+
+    def spikes(self) -> NDArray[np.uint8]:
+        """Return the raster, 0 or 1, shape (samples, steps, neurons)."""
+        raster = np.empty((*self.bits.shape[:2], self.counts.shape[1]), np.uint8)
+        bit_kernels.unpack_bits(self.bits, raster)
+        return raster
+
+
+def check_layers(layers: Sequence[Layer]) -> None:
+    """Refuse layers that rasters can't run through.
+
+    Raises
+    ------
+    UnsupportedError
+        A layer is not dense, or may fire more than once a step.
+    """
+    for layer in layers:
+        if not isinstance(layer.synapse, Dense):
+            raise UnsupportedError(f"Layer '{layer.name}' of type '{type(layer.synapse).__name__}'", nearest="Dense")
+        if not isinstance(layer.neuron, ConstantThreshold) or layer.neuron.n_max != 1:
+            raise UnsupportedError(
+                f"Layer '{layer.name}' of {type(layer.neuron).__name__} neurons",
+                nearest="ConstantThreshold neurons with n_max = 1",
+            )
+
+
+def step_by_step(layers: Sequence[Layer], raster: Raster) -> list[tuple[NDArray[np.uint8], Int64]]:
+    """Run rasters in numpy, one step after the other: the reference of `RasterNetwork`.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+    raster : ndarray of uint8 or bool, shape (samples, steps, inputs)
+
+    Returns
+    -------
+    list of (ndarray of uint8, ndarray of int64)
+        For each layer its spikes, shape (samples, steps, neurons), and its last membranes, shape (samples, neurons).
+    """
+    check_layers(layers)
+    samples, steps = raster.shape[:2]
+    start = [np.zeros(layer.neurons, np.int64) if layer.bias is None else layer.bias.value for layer in layers]
+    membranes = [np.tile(value, (samples, 1)) for value in start]
+    fired = [np.zeros((samples, steps, layer.neurons), np.uint8) for layer in layers]
+    for step in range(steps):
+        spikes = (raster[:, step] != 0).astype(np.int64)
+        for layer, membrane, out in zip(layers, membranes, fired, strict=True):
+            assert isinstance(layer.neuron, ConstantThreshold)
+            value = membrane + project(layer.synapse, spikes)
+            MEMBRANE.check(value, layer=layer.name, remedy=REMEDY)
+            spikes = (value >= layer.neuron.theta).astype(np.int64)
+            membrane[:] = value - spikes * layer.neuron.theta
+            out[:, step] = spikes
+    return list(zip(fired, membranes, strict=True))
+
+
+class _Packed:
+    """A layer laid out for the kernels."""
+
+    def __init__(self, layer: Layer) -> None:
+        assert isinstance(layer.synapse, Dense)
+        assert isinstance(layer.neuron, ConstantThreshold)
+        self.name, self.neurons, self.inputs = layer.name, layer.neurons, layer.synapse.inputs
+        self.exponent = layer.synapse.exponent
+        # Weights, thresholds and bias have factors of two in common.
+        self.unit = min(self.exponent, THRESHOLD_SHIFT)
+        self.rows = kernels.pack_rows(layer.synapse.weight)
+        self.groups = dense.pack_groups(layer.synapse.weight)
+        self.no_correction = np.zeros(layer.neurons, np.int32)
+        bias = np.zeros(layer.neurons, np.int64)
+        if layer.bias is not None:
+            bias, self.unit = layer.bias.value, min(self.unit, layer.bias.exponent)
+        padded = np.zeros((2, len(self.rows) * kernels.TILE), np.int32)
+        padded[0] = 2**31 - 1
+        padded[:, : layer.neurons] = layer.neuron.theta >> self.unit, bias >> self.unit
+        self.theta = padded[0].reshape(-1, kernels.TILE)
+        self.start = np.zeros((len(self.rows), 4, kernels.TILE), np.int32)
+        self.start[:, :3] = padded[1].reshape(-1, 1, kernels.TILE)
+        self.bias = int(np.abs(bias).max())
+        self.charge = int(np.abs(layer.synapse.weight.astype(np.int64)).sum(1).max()) << self.exponent
+
+    def check(self, steps: int) -> None:
+        """Refuse what might overflow 32 bits before the membrane is looked at."""
+        largest = self.bias + steps * self.charge
+        if largest >= 2**31:
+            MEMBRANE.check(largest, layer=self.name, remedy=REMEDY)
+
+    def run(self, bits: NDArray[np.uint64], spikes: int) -> _Result:
+        """Run bits that hold this number of spikes through the layer."""
+        samples, steps, _ = bits.shape
+        out = np.empty((samples, steps, len(self.rows)), np.uint64)
+        counts = np.empty((samples, self.neurons), np.int32)
+        membrane = np.empty((samples, self.neurons), np.int32)
+        limits = np.zeros(2, np.int64)
+        constants = self.exponent, self.unit, self.theta, self.start
+        if dense.has_dot_product() and spikes > DENSE_FROM * samples * steps * self.inputs:
+            received = np.empty((samples, steps, self.inputs), np.uint8)
+            bit_kernels.unpack_bits(bits, received)
+            sums = np.empty((samples, steps, self.neurons), np.int32)
+            flat = received.reshape(-1, self.inputs), sums.reshape(-1, self.neurons)
+            dense.dense_sums(self.groups, 0, self.no_correction, *flat)
+            sent = np.empty(sums.shape, np.uint8)
+            kernels.run_sums(sums, *constants, sent, counts, membrane, limits)
+            total = bit_kernels.pack_bits(sent, out)
+        else:
+            total = kernels.run_events(self.rows, *constants, bits, out, counts, membrane, limits)
+        low, high = limits.tolist()
+        output = RasterOutput(bits=out, counts=counts, membrane=membrane)
+        return _Result(output, total, low << self.unit, high << self.unit)
+
+
+class _Result(NamedTuple):
+    output: RasterOutput
+    spikes: int
+    low: int
+    high: int
+
+
+class RasterNetwork:
+    """Dense integrate-and-fire layers, laid out once for the compiled kernels.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Dense synapses and constant thresholds that fire at most once a step.
+    threads : int
+        Threads over the samples; no influence on the result.
+
+    Raises
+    ------
+    UnsupportedError
+        A layer is of another kind.
+    """
+
+    def __init__(self, layers: Sequence[Layer], *, threads: int = 1) -> None:
+        check_layers(layers)
+        self.layers = tuple(layers)
+        self._packed = [_Packed(layer) for layer in layers]
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self._threads = threads
+
+    def __call__(self, raster: Raster) -> list[RasterOutput]:
+        """Run rasters of shape (samples, steps, inputs), any nonzero byte a spike.
+
+        Raises
+        ------
+        InputError
+            The shape is not the network's.
+        LimitError
+            A membrane leaves its 24 bits.
+        """
+        inputs = self._packed[0].inputs
+        if raster.ndim != 3 or raster.shape[2] != inputs or raster.dtype.itemsize != 1 or 0 in raster.shape:
+            raise InputError(
+                "raster", given=f"{raster.dtype} of shape {raster.shape}", allowed=f"bytes (samples, steps, {inputs})"
+            )
+        for packed in self._packed:
+            packed.check(raster.shape[1])
+        raster = np.ascontiguousarray(raster).view(np.uint8)
+        if self._pool is None or len(raster) == 1:
+            parts = [self._run(raster)]
+        else:
+            parts = list(self._pool.map(self._run, np.array_split(raster, min(self._threads, len(raster)))))
+        for index, packed in enumerate(self._packed):
+            low, high = min(part[index].low for part in parts), max(part[index].high for part in parts)
+            if low < MEMBRANE.low or high > MEMBRANE.high:
+                MEMBRANE.check(np.array([low, high]), layer=packed.name, remedy=REMEDY)
+        return [_join([part[index].output for part in parts]) for index in range(len(self._packed))]
+
+    def _run(self, raster: NDArray[np.uint8]) -> list[_Result]:
+        bits = np.empty((*raster.shape[:2], -(-raster.shape[2] // kernels.TILE)), np.uint64)
+        spikes = bit_kernels.pack_bits(raster, bits)
+        results = [self._packed[0].run(bits, spikes)]
+        for packed in self._packed[1:]:
+            results.append(packed.run(results[-1].output.bits, results[-1].spikes))
+        return results
+
+
+def _join(outputs: list[RasterOutput]) -> RasterOutput:
+    if len(outputs) == 1:
+        return outputs[0]
+    return RasterOutput(
+        bits=np.concatenate([output.bits for output in outputs]),
+        counts=np.concatenate([output.counts for output in outputs]),
+        membrane=np.concatenate([output.membrane for output in outputs]),
+    )

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import ExponentialThreshold, Layer, Network, Readout
-from spiking_pvae.deploy.kernels import tally
 from spiking_pvae.deploy.record import Schedule
 
 Int64 = NDArray[np.int64]
@@ -18,6 +17,8 @@ Integers = NDArray[np.signedinteger[Any]]
 
 def population(counts: Integers, schedule: Schedule, block: int) -> tuple[Int64, Int64]:
     """Return spikes and events of each neuron, summed over blocks of samples: (blocks, neurons)."""
+    from spiking_pvae.deploy.kernels import tally
+
     shape = -(-len(counts) // block), counts.shape[1]
     spikes, events = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     tally.spikes_and_events(counts, block, spikes, events)
@@ -30,6 +31,8 @@ def active_updates(layer: Layer, source: Integers, counts: Integers, schedule: S
     In the unary schedule a population's spikes come in consecutive steps from the first on, so that the number of steps
     with any event is its largest count.
     """
+    from spiking_pvae.deploy.kernels import tally
+
     busiest = tally.each_sample(source)[0]
     _, fired, spikes = tally.each_sample(counts)
     graded = np.where(busiest > 0, layer.neurons, fired)
@@ -51,6 +54,8 @@ def update_steps(network: Network, schedule: Schedule, steps: int) -> tuple[int,
 
 def rates_and_divergence(neuron: ExponentialThreshold, charge: Integers, block: int) -> tuple[Float64, Float64]:
     """Return rates r and KL_i = r log(r / r0) - r + r0 in nats, summed over blocks of samples: (blocks, neurons)."""
+    from spiking_pvae.deploy.kernels import tally
+
     shape = -(-len(charge) // block), charge.shape[1]
     rate, kl = np.zeros(shape), np.zeros(shape)
     tally.rates_and_divergence(charge, block, neuron.fraction, neuron.prior_rate, rate, kl)

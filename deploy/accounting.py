@@ -52,7 +52,7 @@ def update_steps(network: Network, schedule: Schedule, steps: int) -> tuple[int,
     )
 
 
-def rates_and_divergence(neuron: ExponentialThreshold, charge: Integers, block: int) -> tuple[Float64, Float64]:
+def rates_and_divergence(neuron: ExponentialThreshold, charge: Integers, block: int = 1) -> tuple[Float64, Float64]:
     """Return rates r and KL_i = r log(r / r0) - r + r0 in nats, summed over blocks of samples: (blocks, neurons)."""
     from spiking_pvae.deploy.kernels import tally
 

@@ -134,7 +134,7 @@ def test_different_seeds_differ_and_samples_are_keyed():
 def test_divergence_of_the_record():
     neuron = networks.poisson_neuron(np.random.default_rng(0), 4)
     charge = np.array([[0, 1, 70000, 2**20]])
-    rate, kl = rates_and_divergence(neuron, charge, 1)
+    rate, kl = rates_and_divergence(neuron, charge)
     r0 = neuron.prior_rate
     for i in range(4):
         r = charge[0, i] / 2**neuron.fraction

@@ -9,7 +9,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import convolved_shape
+from spiking_pvae.deploy.connections import convolved_shape
 from spiking_pvae.deploy.projection import correlate
 from spiking_pvae.errors import UnsupportedError
 from spiking_pvae.types import ImageShape

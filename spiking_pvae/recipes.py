@@ -41,6 +41,10 @@ RECIPES = (
         name="paper",
         model=ModelConfig(clamp=10.0),
         train=TrainConfig(
+            estimator="eat",
+            indicator="sigmoid",
+            temperature=0.05,
+            temperature_warmup=0.5,
             optimizer="adamax",
             schedule="warmup-cosine",
             learning_rate=0.005,

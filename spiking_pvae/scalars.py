@@ -2,7 +2,8 @@
 
     {"tag": "val/objective", "step": 160, "value": 191.2, "wall_time": 1767225600.0}
 
-`step` counts optimiser steps, `wall_time` is in seconds since 1970 (UTC). One entry of a history is one epoch; its keys
+`step` counts optimiser steps, `wall_time` is in seconds since 1970 (UTC); the tags ``time/wall`` and ``time/cpu`` count
+the seconds of the training. One entry of a history is one epoch; its keys
 are the tags with ``_`` for ``/``, and ``epoch``, ``step`` and ``wall_time``.
 """
 

@@ -210,6 +210,8 @@ def test_the_papers_recipe_is_the_published_one() -> None:
     recipe = find_recipe("paper")
     train = recipe.train
     assert (train.optimizer, train.schedule, train.learning_rate) == ("adamax", "warmup-cosine", 0.005)
+    assert (train.estimator, train.indicator) == ("eat", "sigmoid")
+    assert (train.temperature, train.temperature_warmup) == (0.05, 0.5)
     assert (train.warmup_epochs, train.epochs, train.batch_size) == (5, 3000, 1000)
     assert (train.gradient_clip, train.beta_warmup, train.seed, recipe.model.clamp) == (500.0, 0.5, 0, 10.0)
     assert (recipe.model.encoder, recipe.model.decoder, recipe.model.bias) == ("linear", "linear", False)

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAVA := .venv-lava
 
-.PHONY: demo test test-slow test-backends backends lint types imports coverage wheel-smoke clean
+.PHONY: demo docs test test-slow test-backends backends lint types imports coverage wheel-smoke clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,9 @@ imports: $(READY)  ## who may import whom
 
 coverage: $(READY)  ## line and branch coverage of the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" --cov --cov-report=term-missing:skip-covered
+
+docs: $(READY)  ## the documentation, warnings as errors; runs the examples
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewhere, use it
 	rm -rf dist build

@@ -12,7 +12,8 @@ import tyro
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.simulate import choose
 from spiking_pvae.cli.simulate import simulate as run_network
-from spiking_pvae.cli.terminal import Terminal, quantity, table
+from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.quantities import quantity
 from spiking_pvae.types import Split
 
 if TYPE_CHECKING:

@@ -22,6 +22,7 @@ COMMANDS = {
     "export": ("Export", "files for other tools: NIR, snnTorch, ..., with golden traces"),
     "verify": ("Verify", "every backend against the reference, integer for integer"),
     "sweep": ("Sweep", "the beta x K grid of the paper, resumable, on this machine or a cluster"),
+    "report": ("Report", "one self-contained HTML page about a run or a sweep"),
     "data": ("Data", "the data sets, their sources and licences"),
     "hardware": ("Hardware", "the energy presets and their sources"),
     "doctor": ("Doctor", "versions, devices, optional parts"),

@@ -12,11 +12,13 @@ import tyro
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.convert import convert
 from spiking_pvae.cli.energy import DEFAULT_HARDWARE
+from spiking_pvae.cli.report import versions
 from spiking_pvae.cli.simulate import simulate
-from spiking_pvae.cli.terminal import Terminal, jsonable, quantity, table
+from spiking_pvae.cli.terminal import Terminal, jsonable, table
 from spiking_pvae.cli.train import Train, train
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy.quantize import QuantizeConfig
+from spiking_pvae.quantities import quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +49,16 @@ class Run(Command):
         from spiking_pvae.deploy.files import load_network, save_recording
         from spiking_pvae.energy import estimate, load_preset
         from spiking_pvae.evaluation import evaluate
-        from spiking_pvae.storage import write_json
+        from spiking_pvae.report.run_page import RunResults, run_page
+        from spiking_pvae.storage import write_json, write_text
 
         preset = load_preset(self.hardware)
         out = self.out or next(path for n in itertools.count(1) if not (path := Path("runs") / f"run-{n}").exists())
         dataset = load_data(self.data, self.data_folder, terminal)
         options = Train(out=out, data=self.data, model=self.model, train=self.train, force=self.force)
         trained = train(dataset, options, terminal)
-        model = load_run(out).model
+        run = load_run(out)
+        model = run.model
         evaluated = evaluate(model, dataset.validation).to_json()
         converted = convert(model, dataset, self.quantize, out / "network", terminal, force=self.force)
         network = load_network(out / "network")
@@ -70,9 +74,20 @@ class Run(Command):
             "simulate": simulated,
             "energy": dict(report.to_json()),
             "picture": str(out / "overview.png"),
+            "report": str(out / "report.html"),
         }
-        terminal.say("Drawing the overview")
+        terminal.say("Drawing the overview and the report")
         draw_overview(model, network, dataset.validation.images, report, out / "overview.png")
+        results = RunResults(
+            name=out.resolve().name,
+            run=run,
+            dataset=dataset,
+            network=network,
+            record=record,
+            energy=report,
+            provenance=versions(),
+        )
+        write_text(out / "report.html", run_page(results))
         write_json(out / "summary.json", jsonable(result))
         terminal.emit(result, summary(result))
         return result
@@ -97,6 +112,7 @@ def summary(result: dict[str, Any]) -> Any:
         ("", "dense MACs of the same function", quantity(energy["ann_baseline_joules"], "J")),
         ("files", "run folder", result["run_dir"]),
         ("", "picture", result["picture"]),
+        ("", "report", result["report"]),
     ]
     return table("From images to joules", ("step", "what", "value"), rows)
 

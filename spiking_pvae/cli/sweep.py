@@ -100,7 +100,13 @@ class Sweep(Command):
             except KeyboardInterrupt:
                 terminal.say("Stopped. The same command goes on.")
                 raise
+        from spiking_pvae.cli.report import write_sweep_report
+
+        report = None
+        if result.done:
+            report = str(write_sweep_report(self.out, self.out / "report.html", terminal))
         printed = {
+            "report": report,
             "out": str(self.out),
             "points": total,
             "done": result.done,
@@ -122,5 +128,6 @@ def summary(result: dict[str, Any]) -> Any:
         ("processor time of the points", f"{result['cpu_seconds']:.0f} s"),
         *((f"failed: {each['point']}", each["reason"]) for each in result["failures"]),
         *(("table", path) for path in result["tables"]),
+        ("report", result["report"] or "none: no point was reached"),
     ]
     return table("Sweep", ("", "value"), rows)

@@ -1,0 +1,1 @@
+"""Self-contained pages about a run or a sweep."""

@@ -1,0 +1,43 @@
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    head.replaceChildren(button);
+    button.addEventListener("click", () => {
+      const down = head.getAttribute("aria-sort") !== "descending";
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      const key = (row) => {
+        const cell = row.cells[column];
+        return cell.dataset.key ?? cell.textContent.trim();
+      };
+      const rows = [...table.tBodies[0].rows].sort((a, b) => {
+        const [x, y] = [key(a), key(b)];
+        const [n, m] = [Number(x), Number(y)];
+        const order = Number.isNaN(n) || Number.isNaN(m) ? x.localeCompare(y) : n - m;
+        return down ? -order : order;
+      });
+      table.tBodies[0].append(...rows);
+    });
+  });
+}
+for (const gallery of document.querySelectorAll(".gallery")) {
+  const order = gallery.querySelector(".order");
+  const list = gallery.querySelector(".atoms");
+  if (order) {
+    order.addEventListener("change", () => {
+      const value = (item) => JSON.parse(item.dataset.keys)[order.value];
+      list.append(...[...list.children].sort((a, b) => value(b) - value(a)));
+    });
+    const hint = gallery.querySelector(".hint");
+    const tell = (event) => {
+      const image = event.target.closest("li")?.querySelector("img");
+      if (image) hint.textContent = image.alt;
+    };
+    list.addEventListener("mouseover", tell);
+    list.addEventListener("focusin", tell);
+  }
+}

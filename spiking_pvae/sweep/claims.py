@@ -1,0 +1,269 @@
+"""The paper's claims, and ours about the method, each judged against a results table with its number.
+
+A claim holds, does not hold, or can't be judged from the table it is given; the sentence says by which figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from spiking_pvae.sweep.results import Row
+
+REFERENCE_LATENTS = 512
+FALL = 30.0
+CONTINUATION_TOLERANCE = 0.01
+
+Curve = list[Row]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One claim and what the table says of it.
+
+    Parameters
+    ----------
+    name : str
+    statement : str
+        What is claimed.
+    holds : bool, optional
+        None where the table can't tell.
+    finding : str
+        The number behind it.
+    """
+
+    name: str
+    statement: str
+    holds: bool | None
+    finding: str
+
+    @property
+    def verdict(self) -> str:
+        """Return the verdict in words."""
+        return "cannot be judged" if self.holds is None else "holds" if self.holds else "does not hold"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the claim by name, with its verdict."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def curves_of(rows: Iterable[Row], model: str) -> dict[tuple[int, int], Curve]:
+    """Return the finished curves of a family along beta by (K, seed), without the checks."""
+    found: dict[tuple[int, int], Curve] = {}
+    for row in rows:
+        if row["model"] == model and row["status"] == "done" and row["start"] != "cold":
+            found.setdefault((row["latents"], row["seed"]), []).append(row)
+    return {key: sorted(curve, key=lambda r: r["beta"]) for key, curve in sorted(found.items())}
+
+
+def _where(failures: Sequence[str], otherwise: str) -> str:
+    if not failures:
+        return otherwise
+    more = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
+    return f"fails at {'; '.join(failures[:3])}{more}"
+
+
+def monotone(
+    curves: dict[tuple[int, int], Curve], column: str, sign: int, keep: Callable[[Row], bool] = lambda _: True
+) -> list[str]:
+    """Name the steps along beta at which a column does not change in the direction of `sign`."""
+    return [
+        f"K {latents}, beta {a['beta']:g} to {b['beta']:g}: {a[column]:.4g} to {b[column]:.4g}"
+        for (latents, _), curve in curves.items()
+        for a, b in pairwise(row for row in curve if keep(row))
+        if sign * (b[column] - a[column]) <= 0
+    ]
+
+
+def _falls(poisson: dict[tuple[int, int], Curve]) -> list[Claim]:
+    fails = monotone(poisson, "metabolic_cost", -1)
+    ratios = {
+        key: curve[0]["metabolic_cost"] / curve[-1]["metabolic_cost"]
+        for key, curve in poisson.items()
+        if len(curve) > 1
+    }
+    at = [(key, ratio) for key, ratio in ratios.items() if key[0] == REFERENCE_LATENTS]
+    spread = ", ".join(f"K {key[0]}: {ratio:.3g}x" for key, ratio in ratios.items())
+    span = next(((c[0]["beta"], c[-1]["beta"]) for c in poisson.values()), (0.0, 0.0))
+    return [
+        Claim(
+            name="mc-falls",
+            statement="The metabolic cost of the P-VAE falls monotonically with beta at every K.",
+            holds=not fails if ratios else None,
+            finding=_where(fails, f"{sum(len(c) - 1 for c in poisson.values())} steps along beta, all downward"),
+        ),
+        Claim(
+            name="mc-factor",
+            statement=f"At K = {REFERENCE_LATENTS} it falls by more than a factor {FALL:g} from beta 0.01 to 8.",
+            holds=all(ratio > FALL for _, ratio in at) if at and span == (0.01, 8.0) else None,
+            finding=f"from beta {span[0]:g} to {span[1]:g}: {spread or 'no curve'}",
+        ),
+    ]
+
+
+def _silence(poisson: dict[tuple[int, int], Curve]) -> list[Claim]:
+    high = {key: [row for row in curve if row["beta"] >= 0.5] for key, curve in poisson.items()}
+    fails = monotone(high, "proportion_zeros", +1)
+    steps = sum(max(0, len(curve) - 1) for curve in high.values())
+    low = monotone(poisson, "proportion_zeros", +1, lambda row: row["beta"] <= 0.5)
+    larger: list[str] = []
+    compared = 0
+    for (small, a), (large, b) in pairwise(sorted(high.items())):
+        if small[1] != large[1]:
+            continue
+        for one, two in zip(a, b, strict=False):
+            compared += 1
+            if two["proportion_zeros"] <= one["proportion_zeros"]:
+                values = f"{one['proportion_zeros']:.4f} against {two['proportion_zeros']:.4f}"
+                larger.append(f"beta {one['beta']:g}, K {small[0]} against {large[0]}: {values}")
+    return [
+        Claim(
+            name="pz-rises",
+            statement="The proportion of zeros of the P-VAE rises with beta for beta >= 0.5.",
+            holds=not fails if steps else None,
+            finding=_where(fails, f"{steps} steps, all upward"),
+        ),
+        Claim(
+            name="pz-small-beta",
+            statement="Below beta 0.5 it rises as well (the paper does not claim it).",
+            holds=not low if poisson else None,
+            finding=_where(low, "all steps upward"),
+        ),
+        Claim(
+            name="pz-larger-k",
+            statement="The proportion of zeros is higher for larger K (beta >= 0.5).",
+            holds=not larger if compared else None,
+            finding=_where(larger, f"{compared} comparisons of neighbouring K"),
+        ),
+    ]
+
+
+def _control(rows: Sequence[Row], model: str, label: str) -> list[Claim]:
+    curves = curves_of(rows, model)
+    zeros = [row["proportion_zeros"] for curve in curves.values() for row in curve if row["beta"] >= 1]
+    ratios = [
+        max(row["metabolic_cost"] for row in curve) / min(row["metabolic_cost"] for row in curve)
+        for curve in curves.values()
+    ]
+    if not curves:
+        return []
+    plateau = bool(zeros) and min(zeros) >= 0.49 and max(zeros) <= 0.51
+    return [
+        Claim(
+            name=f"{model}-half",
+            statement=f"{label}: the proportion of zeros lies within 0.49 .. 0.51 for beta >= 1.",
+            holds=plateau if zeros else None,
+            finding=f"{min(zeros):.4f} .. {max(zeros):.4f}" if zeros else "no such point",
+        ),
+        Claim(
+            name=f"{model}-flat",
+            statement=f"{label}: the metabolic cost stays flat (within a factor 2 over all betas).",
+            holds=max(ratios) < 2,
+            finding=f"largest over smallest, by curve: {', '.join(f'{ratio:.3g}' for ratio in ratios)}",
+        ),
+    ]
+
+
+def _method(rows: Sequence[Row]) -> list[Claim]:
+    done = [row for row in rows if row["status"] == "done"]
+    claims = []
+    for model in sorted({row["model"] for row in done}):
+        fails = monotone(curves_of(done, model), "mse", +1)
+        claims.append(
+            Claim(
+                name=f"{model}-mse",
+                statement=f"Reconstruction gets worse with beta ({model}).",
+                holds=not fails,
+                finding=_where(fails, "all steps upward"),
+            )
+        )
+    silent = [row for row in done if row["objective"] > row["silent_objective"]]
+    claims.append(
+        Claim(
+            name="better-than-silence",
+            statement="No model is beaten by an all-silent one (decoding nothing, KL 0).",
+            holds=not silent if done else None,
+            finding=_where(
+                [f"{r['model']} K {r['latents']} beta {r['beta']:g}: {r['objective']:.1f}" for r in silent],
+                f"largest objective over that of silence: "
+                f"{max((r['objective'] / r['silent_objective'] for r in done), default=float('nan')):.3f}",
+            ),
+        )
+    )
+    changes = list(_continuation(done))
+    claims.append(
+        Claim(
+            name="continuation",
+            statement=f"Points reached along beta are at most {CONTINUATION_TOLERANCE:.0%} worse than trained anew.",
+            holds=all(change <= CONTINUATION_TOLERANCE for _, change in changes) if changes else None,
+            finding=", ".join(f"{name}: {change:+.2%}" for name, change in changes) or "no point was checked",
+        )
+    )
+    return claims
+
+
+def _continuation(done: Sequence[Row]) -> Iterable[tuple[str, float]]:
+    """Yield the relative change of the objective by continuation at every checked point."""
+    key = ("model", "latents", "beta", "seed")
+    reached = {tuple(row[k] for k in key): row["objective"] for row in done if row["start"] != "cold"}
+    for row in done:
+        at = tuple(row[k] for k in key)
+        if row["start"] == "cold" and at in reached:
+            yield f"{row['model']} K {row['latents']} beta {row['beta']:g}", reached[at] / row["objective"] - 1
+
+
+def slope(nats: Sequence[float], joules: Sequence[float]) -> tuple[float, float, float]:
+    """Regress joules on nats: the slope in J a nat and its 95% interval.
+
+    Student's t with n - 2 degrees of freedom; NaN bounds for fewer than 3 points.
+    """
+    from scipy.stats import linregress, t
+
+    found = linregress(nats, joules)
+    wide = found.stderr * t.ppf(0.975, len(nats) - 2) if len(nats) > 2 else float("nan")
+    return float(found.slope), float(found.slope - wide), float(found.slope + wide)
+
+
+def _joules(rows: Sequence[Row]) -> list[Claim]:
+    poisson = curves_of(rows, "poisson")
+    if not poisson:
+        return []
+    fails = monotone(poisson, "latent_joules", -1)
+    findings, positive = [], []
+    for (latents, _), curve in poisson.items():
+        if len(curve) > 2:
+            value, low, high = slope([r["kl"] for r in curve], [r["latent_joules"] for r in curve])
+            findings.append(f"K {latents}: {value * 1e9:.3g} ({low * 1e9:.3g} .. {high * 1e9:.3g}) nJ a nat")
+            positive.append(low > 0)
+    shares = [row["latent_joules"] / row["joules"] for curve in poisson.values() for row in curve]
+    return [
+        Claim(
+            name="joules-fall",
+            statement="The joules that the P-VAE's latents cause fall monotonically with beta.",
+            holds=not fails,
+            finding=_where(fails, "all steps downward"),
+        ),
+        Claim(
+            name="joules-follow-nats",
+            statement="Along beta these joules rise with the KL (95% interval of the slope above 0 at every K).",
+            holds=all(positive) if positive else None,
+            finding="; ".join(findings) or "too few points",
+        ),
+        Claim(
+            name="latents-dominate",
+            statement="The part of an inference's energy that beta can steer is the larger part somewhere.",
+            holds=max(shares) > 0.5,
+            finding=f"share that the latents cause: {min(shares):.2%} .. {max(shares):.2%}",
+        ),
+    ]
+
+
+def judge(rows: Sequence[Row]) -> tuple[Claim, ...]:
+    """Judge every claim against a results table."""
+    poisson = curves_of(rows, "poisson")
+    claims = [*_falls(poisson), *_silence(poisson)] if poisson else []
+    claims += _control(rows, "grelu", "G_relu, prior fixed")
+    claims += _control(rows, "grelu-learned", "G_relu, prior learned")
+    return (*claims, *_joules(rows), *_method(rows))

@@ -15,12 +15,14 @@ from spiking_pvae.deploy.lower import lower
 from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport, fan_out
+from spiking_pvae.errors import UnsupportedError
 from spiking_pvae.evaluation import Evaluation, evaluate
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.plots.run import gap, metabolic_term, raster, rate_histograms, training
 from spiking_pvae.quantities import quantity
 from spiking_pvae.report.pictures import tiles
 from spiking_pvae.report.render import Atom, Cell, Gallery, Section, Table, Tile, render
+from spiking_pvae.sampling.draws import Draws
 from spiking_pvae.types import Dataset, FloatArray
 
 ATOMS = 128
@@ -58,6 +60,8 @@ class RunResults:
 def run_page(results: RunResults) -> str:
     """Return the page."""
     model, held_out = results.run.model, results.dataset.validation
+    if not isinstance(model, PoissonVAE):
+        raise UnsupportedError(f"a report on '{model.config.model}' latents", nearest="a run with Poisson latents")
     evaluated = evaluate(model, held_out)
     compared = fidelity(lower(model), results.network, held_out.images)
     shown = simulate(
@@ -125,6 +129,15 @@ def _summary(evaluated: Evaluation, compared: Fidelity, energy: EnergyReport) ->
 
 
 def _learned(model: PoissonVAE, energy: EnergyReport) -> Section:
+    galleries = [_dictionary(model, energy)] if model.has_linear_decoder else []
+    with torch.no_grad():
+        drawn = model.decode(model.latents.prior(PRIOR_SAMPLES).sample(Draws(seed=0))).cpu().numpy()
+    samples = [Atom(image=image, label=f"Sample {i + 1} of the prior") for i, image in enumerate(tiles(drawn))]
+    galleries.append(Gallery(caption="Samples of the prior, decoded", atoms=samples, columns=10))
+    return Section(anchor="learned", title="What was learned", galleries=galleries)
+
+
+def _dictionary(model: PoissonVAE, energy: EnergyReport) -> Gallery:
     latents = energy.latents
     order = np.argsort(-latents.kl)[:ATOMS]
     dictionary = model.dictionary().detach().cpu().numpy().T.reshape(-1, *model.image_shape)[order]
@@ -142,28 +155,16 @@ def _learned(model: PoissonVAE, energy: EnergyReport) -> Section:
         )
         for i, image in zip(order.tolist(), tiles(dictionary, each=True), strict=True)
     ]
-    with torch.no_grad():
-        generator = torch.Generator().manual_seed(0)
-        prior = torch.poisson(model.prior_log_rate.detach().cpu().exp().expand(PRIOR_SAMPLES, -1), generator=generator)
-        drawn = model.decode(prior.to(model.prior_log_rate.device)).cpu().numpy()
-    samples = [Atom(image=image, label=f"Sample {i + 1} of the prior") for i, image in enumerate(tiles(drawn))]
-    return Section(
-        anchor="learned",
-        title="What was learned",
-        galleries=[
-            Gallery(
-                caption=f"Dictionary: the {len(atoms)} latents with the largest KL",
-                atoms=atoms,
-                keys=("KL", "rate", "energy", "nats a spike"),
-            ),
-            Gallery(caption="Samples of the prior, decoded", atoms=samples, columns=10),
-        ],
+    return Gallery(
+        caption=f"Dictionary: the {len(atoms)} latents with the largest KL",
+        atoms=atoms,
+        keys=("KL", "rate", "energy", "nats a spike"),
     )
 
 
 def _reconstructions(model: PoissonVAE, network: Network, shown: SpikeRecord, images: FloatArray) -> Section:
     with torch.no_grad():
-        batch = torch.from_numpy(np.ascontiguousarray(images)).to(model.prior_log_rate.device)
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(model.device)
         mean = model.decode(model.posterior(batch).mean).cpu().numpy()
     charge = shown.traces[network.readout.name].charge[: len(images)]
     rebuilt = (charge * network.readout.scale).reshape(images.shape)

@@ -9,7 +9,7 @@ from typing import Literal, assert_never
 from spiking_pvae.config import ModelConfig
 from spiking_pvae.errors import InputError
 
-Family = Literal["poisson"]
+Family = Literal["poisson", "grelu", "grelu-learned"]
 Start = Literal["first", "continued", "cold"]
 PresetName = Literal["quick", "metabolic-cost"]
 
@@ -21,8 +21,8 @@ PAPER_LATENTS = (32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 class SweepConfig:
     """What a sweep goes through, and how long it trains."""
 
-    models: tuple[Family, ...] = ("poisson",)
-    """Families of models."""
+    models: tuple[Family, ...] = ("poisson", "grelu", "grelu-learned")
+    """Families: the P-VAE, and the rectified Gaussian with a fixed and with a learned prior."""
     latents: tuple[int, ...] = (64, 256, 512)
     """Numbers of latent neurons K."""
     betas: tuple[float, ...] = PAPER_BETAS
@@ -111,6 +111,10 @@ class Point:
         match self.model:
             case "poisson":
                 return ModelConfig(latents=self.latents, beta=self.beta)
+            case "grelu":
+                return ModelConfig(model="grelu", prior="fixed", latents=self.latents, beta=self.beta)
+            case "grelu-learned":
+                return ModelConfig(model="grelu", prior="learned", latents=self.latents, beta=self.beta)
             case _:
                 assert_never(self.model)
 

@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from spiking_pvae.deploy.fidelity import fidelity
 from spiking_pvae.deploy.lower import lower
 from spiking_pvae.deploy.quantize import quantize
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport, Preset, estimate
+from spiking_pvae.errors import UnsupportedError
 from spiking_pvae.evaluation import evaluate
-from spiking_pvae.model import VAE
+from spiking_pvae.model import VAE, PoissonVAE
+from spiking_pvae.sampling.draws import Draws
+from spiking_pvae.sweep.standin import record_of, stand_in
 from spiking_pvae.types import Dataset, FloatArray
 
 Values = dict[str, Any]
@@ -34,7 +39,8 @@ def measure(model: VAE, dataset: Dataset, preset: Preset, samples: int) -> Value
     held_out = dataset.validation.images
     silent = float(np.square(held_out, dtype=np.float64).sum() / len(held_out))
     evaluated = evaluate(model, dataset.validation).to_json()
-    return {**evaluated, "silent_objective": silent, **priced_network(model, dataset, preset, held_out[:samples])}
+    price = priced_counts if isinstance(model, PoissonVAE) else priced_activities
+    return {**evaluated, "silent_objective": silent, **price(model, dataset, preset, held_out[:samples])}
 
 
 def _priced(report: EnergyReport, account: str) -> Values:
@@ -51,10 +57,31 @@ def _priced(report: EnergyReport, account: str) -> Values:
     }
 
 
-def priced_network(model: VAE, dataset: Dataset, preset: Preset, images: FloatArray) -> Values:
+def priced_counts(model: VAE, dataset: Dataset, preset: Preset, images: FloatArray) -> Values:
     """Convert, simulate and price a model of counts."""
     source = lower(model)
     network = quantize(source, dataset.calibration())
     report = estimate(network, simulate(network, images), preset)
     integer = fidelity(source, network, images).integer_figures
     return {**_priced(report, "integer network"), "integer_nelbo": integer.nelbo}
+
+
+@torch.no_grad()
+def priced_activities(model: VAE, dataset: Dataset, preset: Preset, images: FloatArray) -> Values:
+    """Price a linear model whose activities are not counts, from one exact draw."""
+    encoder = next((module for module in model.encoder.modules() if isinstance(module, nn.Linear)), None)
+    if model.config.encoder != "linear" or not model.has_linear_decoder or encoder is None:
+        raise UnsupportedError(
+            f"a {model.config.encoder} | {model.config.decoder} model of '{model.config.model}' latents",
+            nearest="a linear encoder and decoder",
+        )
+    posterior = model.posterior(torch.from_numpy(np.ascontiguousarray(images)).to(model.device))
+    network = stand_in(
+        encoder.weight.double().cpu().numpy(),
+        model.dictionary().double().cpu().numpy(),
+        model.image_shape,
+        dataset.calibration(),
+    )
+    activity, kl = posterior.sample(Draws(seed=0)), posterior.kl()
+    record = record_of(network, images, activity.double().cpu().numpy(), kl.double().cpu().numpy())
+    return _priced(estimate(network, record, preset), "drawn activities")

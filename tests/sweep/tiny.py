@@ -17,6 +17,7 @@ def tiny_images() -> Dataset:
 
 def tiny_grid() -> SweepConfig:
     return SweepConfig(
+        models=("poisson", "grelu"),
         latents=(4, 8),
         betas=(0.1, 1.0, 4.0),
         first_epochs=2,

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from spiking_pvae.deploy import lava_host
 from spiking_pvae.deploy.expected import as_traces, expected
-from spiking_pvae.deploy.export import write_files
+from spiking_pvae.deploy.export import Expect, expectation, write_files
 from spiking_pvae.deploy.exporters.manifest import Manifest
 from spiking_pvae.deploy.exporters.targets import INSTALL
 from spiking_pvae.deploy.exporters.traces import Int64, Runner, Traces
@@ -32,15 +32,6 @@ class Prepare(Protocol):
 
     def __call__(self, network: Network, folder: Path, *, schedule: Schedule, steps: int) -> Runner:
         """Return what runs it."""
-
-
-class Expect(Protocol):
-    """Computes what a backend has to compute."""
-
-    def __call__(
-        self, network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
-    ) -> Traces:
-        """Return the traces."""
 
 
 def distribution_version(*names: str) -> str | None:
@@ -180,6 +171,13 @@ def load_lava(folder: Path, manifest: Manifest) -> Runner:
     return LavaRunner(folder=folder, manifest=manifest, run_program=lava_host.run_program)
 
 
+def load_netx(folder: Path, manifest: Manifest) -> Runner:
+    """Run ``.net`` files by lava-dl."""
+    from spiking_pvae.deploy.exporters.netx_files import NetxRunner
+
+    return NetxRunner(folder=folder, manifest=manifest, run_program=lava_host.run_program)
+
+
 BACKENDS: tuple[VerifyBackend, ...] = (
     VerifyBackend(
         name="reference",
@@ -224,9 +222,24 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         prepare=prepare_export("lava", load_lava),
         most_samples=20,
     ),
+    VerifyBackend(
+        name="netx",
+        about=".net files read by lava-dl, against a model of the form that they carry",
+        version=partial(lava_host.lava_version, "lava-dl", "lava-nc"),
+        install=lava_host.INSTALL,
+        prepare=prepare_export("netx", load_netx),
+        expect=expectation("netx"),
+        schedules=("graded",),
+        most_samples=100,
+    ),
 )
 
-LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {"nir": load_nir, "snntorch": load_snntorch, "lava": load_lava}
+LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {
+    "nir": load_nir,
+    "snntorch": load_snntorch,
+    "lava": load_lava,
+    "netx": load_netx,
+}
 """The reader of each export target."""
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from spiking_pvae.deploy.expected import expected
 from spiking_pvae.deploy.exporters.golden import Golden, write_golden
 from spiking_pvae.deploy.exporters.manifest import KIND, Manifest, write_manifest
 from spiking_pvae.deploy.exporters.targets import target
-from spiking_pvae.deploy.exporters.traces import Int64
+from spiking_pvae.deploy.exporters.traces import Int64, Traces
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
@@ -36,6 +37,30 @@ class Exported:
     file: Path
     sha256: str
     manifest: Manifest
+
+
+class Expect(Protocol):
+    """Computes what a backend has to compute."""
+
+    def __call__(
+        self, network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+    ) -> Traces:
+        """Return the traces."""
+
+
+def expectation(name: str) -> Expect:
+    """Return what a target's files have to say: the network, or where they carry another form, that."""
+    if name != "netx":
+        return expected
+
+    def expect(
+        network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+    ) -> Traces:
+        from spiking_pvae.deploy.exporters.netx_files import expected_netx
+
+        return expected_netx(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
+
+    return expect
 
 
 def random_messages(network: Network, samples: int, seed: int) -> Int64:
@@ -116,9 +141,15 @@ def export(
     """
     if messages is None:
         messages = random_messages(network, GOLDEN_SAMPLES, seed)
-    traces = expected(network, messages, seed=seed, first_sample=0, schedule=schedule, steps=steps)
     with replacing_folder(folder, kind=KIND, force=force) as temporary:
         manifest = write_files(network, name, temporary, schedule=schedule, steps=steps)
+        how: dict[str, Any] = {"seed": seed, "first_sample": 0, "schedule": schedule, "steps": steps}
+        traces = expectation(name)(network, messages, **how)
+        if name == "netx":
+            from spiking_pvae.deploy.exporters.netx_files import difference
+
+            measured = difference(network, messages, expected(network, messages, **how))
+            manifest = replace(manifest, difference=measured)
         write_golden(Golden(messages=messages, seed=seed, traces=traces), temporary)
         sha256 = write_manifest(manifest, temporary)
     return Exported(file=folder / target(name).main, sha256=sha256, manifest=manifest)

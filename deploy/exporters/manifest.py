@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class Manifest:
         The layer of Poisson neurons.
     notes : tuple of str
         Warnings for whoever reads the files elsewhere.
+    difference : dict of str to float
+        Measured difference from the network on the golden messages, where the form is not exact.
     """
 
     target: str
@@ -55,6 +58,7 @@ class Manifest:
     layers: tuple[str, ...]
     latent: str
     notes: tuple[str, ...] = ()
+    difference: Mapping[str, float] = field(default_factory=dict)
 
 
 def file_sha256(path: Path) -> str:

@@ -12,7 +12,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 
-TargetName = Literal["nir", "snntorch", "lava"]
+TargetName = Literal["nir", "snntorch", "netx", "lava"]
 HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
 INSTALL = "pip install 'spiking-pvae[exports]'"
 
@@ -88,6 +88,21 @@ TARGETS: dict[TargetName, Target] = {
         against="the reference simulator",
         module="snntorch_export",
         main="network.npz",
+    ),
+    "netx": Target(
+        form="lava-dl SDNN layers: differences, ReLU and a division by 64, thresholds folded into the next weights; "
+        "the latents' counts are drawn by the reader from the accumulators",
+        exact=False,
+        against="a model of exactly this form (equal to the network where no layer but the latents fires)",
+        module="netx_export",
+        main="encoder.net",
+        needs=("h5py",),
+        schedules=("graded",),
+        notes=(
+            "netx has no soft-reset counts. Read with spike_exp=0 and input_message_bits=24; images are a stream of "
+            "differences, and layers that fire drift from one image to the next.",
+            "The last layer of a file only sums; `offset` is its bias, which the reader adds.",
+        ),
     ),
     "lava": Target(
         form="Lava processes of the spike-count neuron, constant and exponential threshold, with the programs that run "

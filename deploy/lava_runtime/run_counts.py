@@ -8,22 +8,13 @@ interpreter that has Lava, and nothing else.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
+from shared import SMALL_CHANNELS, shared
 from shim import prepare_lava
-
-SMALL_CHANNELS = {"pypy_channel_size": 4}
-"""Messages a channel holds: the default of 64 fills /dev/shm."""
-
-
-def shared(shape: tuple[int, ...]) -> np.ndarray:
-    """Return int64 zeros that forked processes write and this one reads."""
-    buffer = multiprocessing.RawArray("q", int(np.prod(shape)))
-    return np.frombuffer(buffer, np.int64).reshape(shape)
 
 
 def layers_of(folder: Path) -> list[tuple[dict, dict[str, np.ndarray]]]:
@@ -85,7 +76,8 @@ def main(folder: Path, where: Path) -> None:
     from lava.magma.core.run_configs import Loihi2SimCfg
     from lava.proc.dense.process import Dense
     from lava.utils.weightutils import SignMode
-    from processes.spike_count import Source, SpikeCount
+    from processes.spike_count import SpikeCount
+    from processes.streams import Source
 
     with np.load(where / "job.npz", allow_pickle=False) as archive:
         job = {name: archive[name] for name in archive.files}

@@ -82,6 +82,7 @@ class Export(Command):
             "schedule": manifest.schedule,
             "steps": manifest.steps,
             "golden_samples": len(messages),
+            "difference": dict(manifest.difference),
         }
         rows = [(key.replace("_", " "), str(value)) for key, value in result.items()]
         terminal.emit(result, table(f"Export to {self.to}", ("", ""), rows))

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import networks
 import numpy as np
 import pytest
@@ -14,13 +15,16 @@ import pytest
 from spiking_pvae.deploy import exponential, lava_host, philox
 from spiking_pvae.deploy.backends import LOADERS, chosen
 from spiking_pvae.deploy.compare import compare
+from spiking_pvae.deploy.expected import expected
 from spiking_pvae.deploy.export import export, random_messages
 from spiking_pvae.deploy.exporters.golden import read_golden
 from spiking_pvae.deploy.exporters.lava_export import RUNTIME, unrolled
+from spiking_pvae.deploy.exporters.sdnn import SdnnHalf, SdnnLayer, differences, run_sdnn, sdnn
+from spiking_pvae.deploy.exporters.segments import segments
 from spiking_pvae.deploy.ir import ConstantThreshold
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.verify import run_backend, verify_export
-from spiking_pvae.errors import BackendError, DamagedFileError, InputError
+from spiking_pvae.errors import BackendError, DamagedFileError, InputError, LimitError
 
 REQUIRED = os.environ.get("SPIKING_PVAE_REQUIRE_BACKENDS") == "1"
 HERE = lava_host.lava_version("lava-nc")
@@ -115,6 +119,105 @@ def test_mutations_of_the_programs(name, schedule, old, new, layer, tmp_path, no
     assert first.layer == layer
     if name == "draw":
         assert first.sample == 3
+
+
+def netx():
+    return chosen(("netx",))[0]
+
+
+def fitting_network(seed, **shape):
+    """No state leaves 24 bits in the sigma-delta form."""
+    return networks.random_network(seed, bits=4, bias=False, **shape)
+
+
+@needs_lava
+@pytest.mark.parametrize("name", ["linear", "hidden", "convolution"])
+def test_netx_equals_its_model(name, nothing_left):
+    from test_exports import conv_network
+
+    make = {
+        "linear": lambda: networks.random_network(5, side=6),
+        "hidden": lambda: fitting_network(5, hidden=(9, 8)),
+        "convolution": conv_network,
+    }[name]
+    network = make()
+    verdict = run_backend(netx(), network, random_messages(network, 30, 0), seed=4, schedule="graded", steps=1)
+    assert verdict.status == "equal", verdict
+    assert verdict.comparison.samples == 30
+
+
+@needs_lava
+def test_a_weight_of_a_net_file_flipped_by_one(tmp_path, nothing_left):
+    network = networks.random_network(5)
+    export(network, "netx", tmp_path / "export")
+    manifest, comparison = verify_export(tmp_path / "export")
+    assert comparison.mismatches == 0
+    with h5py.File(tmp_path / "export" / "encoder.net", "r+") as file:
+        file["layer/0/weight"][2, 0] -= np.sign(file["layer/0/weight"][2, 0])
+    with pytest.raises(DamagedFileError, match=r"encoder\.net"):
+        verify_export(tmp_path / "export")
+    golden = read_golden(tmp_path / "export", manifest.layers)
+    got = LOADERS["netx"](tmp_path / "export", manifest)(golden.messages, seed=golden.seed, first_sample=0)
+    first = compare(golden.traces, got).first
+    assert (first.layer, first.quantity, first.neuron) == ("latents", "accumulator", 2)
+
+
+def test_netx_says_how_far_it_is_from_the_network(tmp_path):
+    """Exact where only the latents fire; else measured."""
+    linear = networks.random_network(5, bias=False)
+    written = export(linear, "netx", tmp_path / "linear")
+    assert written.manifest.difference == {"latent_rate_relative": 0, "latent_rate_largest": 0}
+    assert not written.manifest.exact
+    traces = read_golden(tmp_path / "linear", written.manifest.layers).traces
+    own = expected(
+        linear, read_golden(tmp_path / "linear", ()).messages, seed=0, first_sample=0, schedule="graded", steps=1
+    )
+    assert compare(own, traces).mismatches == 0
+    hidden = fitting_network(5, hidden=(9,))
+    assert export(hidden, "netx", tmp_path / "hidden").manifest.difference["latent_rate_relative"] > 0
+
+
+def sigma_delta_by_hand(layers, offset, images):
+    """The form step by step in Python's integers, each layer a step behind the one before."""
+    sigma = [[0] * len(layer.weight) for layer in layers]
+    act = [[0] * len(layer.weight) for layer in layers]
+    wires = [[0] * layer.weight.shape[1] for layer in layers]
+    last, outputs = [0] * len(images[0]), []
+    for step in range(len(images) + len(layers)):
+        image = images[min(step, len(images) - 1)]
+        sent = [[a - b for a, b in zip(image, last, strict=True)]]
+        last = image
+        for place, layer in enumerate(layers):
+            for i, row in enumerate(layer.weight.tolist()):
+                sigma[place][i] += sum(w * x for w, x in zip(row, wires[place], strict=True))
+            now = [max(0, s + 64 * int(b)) for s, b in zip(sigma[place], layer.bias, strict=True)]
+            sent.append([(a - b) // 64 for a, b in zip(now, act[place], strict=True)])
+            act[place] = now
+        wires = sent[:-1]
+        outputs.append([s + int(o) for s, o in zip(sigma[-1], offset, strict=True)])
+    return outputs[len(layers) :]
+
+
+def test_model_of_the_sigma_delta_form():
+    for network in (fitting_network(5, hidden=(9, 8)), networks.random_network(2, hidden=(4,)), fitting_network(1)):
+        half = sdnn(segments(network, "graded", 1)[0])
+        messages = random_messages(network, 12, 1)
+        ours = run_sdnn(half, differences(messages)) + half.offset
+        assert ours.tolist() == sigma_delta_by_hand(half.layers, half.offset, messages.tolist())
+
+
+def test_netx_refuses_what_it_can_not_hold(tmp_path):
+    loud = SdnnLayer(name="loud", weight=np.full((1, 1024), 127), bias=np.zeros(1, np.int64))
+    with pytest.raises(LimitError, match=r"'loud'.*24-bit membrane"):
+        run_sdnn(SdnnHalf(layers=(loud,), scale=1.0, offset=loud.bias), np.full((1, 1024), 127))
+    silent = fitting_network(3)
+    latent = silent.layers[0]
+    zero = replace(latent, synapse=replace(latent.synapse, weight=np.zeros_like(latent.synapse.weight)))
+    with pytest.raises(LimitError, match=r"'latents'.*zero weights"):
+        export(replace(silent, layers=(zero, silent.layers[1])), "netx", tmp_path / "export")
+    with pytest.raises(InputError, match="schedule of a netx export"):
+        export(silent, "netx", tmp_path / "export", schedule="unary")
+    assert not (tmp_path / "export").exists()
 
 
 def test_draws_of_the_lava_side():

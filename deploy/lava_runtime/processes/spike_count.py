@@ -1,4 +1,4 @@
-"""The spike-count neuron as a Lava process with a fixed-point model, and the source that feeds a network.
+"""The spike-count neuron as a Lava process with a fixed-point model.
 
 A population works in windows of `period` steps, one window an inference, the first of which begins with the step after
 `start`. In a window it adds up what arrives in the first `incoming` steps; then
@@ -12,14 +12,8 @@ table and draw every theta; a `readout` only adds up.
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import traceback
-
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
-from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
@@ -28,50 +22,7 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from processes.draws import threshold
-
-
-class Source(AbstractProcess):
-    """Sends a row of `frames` in every step, then zeros.
-
-    Parameters
-    ----------
-    frames : ndarray of int32, shape (steps, lines)
-    """
-
-    def __init__(self, *, frames: np.ndarray) -> None:
-        super().__init__(frames=frames)
-        self.s_out = OutPort(shape=(frames.shape[1],))
-
-
-class GuardedModel(PyLoihiProcessModel):
-    """Ends the whole run when a step fails.
-
-    Lava swallows what a process raises and waits for it for ever. The runner leads a process group of its own, so that
-    the group can be ended.
-    """
-
-    def run_spk(self) -> None:
-        """Do one step."""
-        try:
-            self.step()
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os.killpg(os.getpgrp(), signal.SIGTERM)
-
-
-@implements(proc=Source, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("fixed_pt")
-class PySource(GuardedModel):
-    """Reads the frames from the parameters, which reach the process by fork and not through a channel."""
-
-    s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-
-    def step(self) -> None:
-        """Send one row."""
-        frames, row = self.proc_params["frames"], self.time_step - 1
-        self.s_out.send(frames[row] if row < len(frames) else np.zeros(frames.shape[1], np.int32))
+from processes.streams import GuardedModel
 
 
 class SpikeCount(AbstractProcess):

@@ -1,0 +1,142 @@
+"""The reader of ``.net`` exports, which lava-dl runs, and the model of what they have to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from spiking_pvae.deploy.exporters.lava_export import RUNTIME
+from spiking_pvae.deploy.exporters.lava_files import RunProgram
+from spiking_pvae.deploy.exporters.manifest import Manifest
+from spiking_pvae.deploy.exporters.netx_latents import scaled_latents
+from spiking_pvae.deploy.exporters.poisson import draw, read_latents
+from spiking_pvae.deploy.exporters.sdnn import differences, run_sdnn, sdnn
+from spiking_pvae.deploy.exporters.segments import segments
+from spiking_pvae.deploy.exporters.traces import Int64, Traces
+from spiking_pvae.deploy.ir import ExponentialThreshold, Network
+from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.errors import DamagedFileError
+
+Half = Callable[[Int64], Int64]
+"""Messages of shape (samples, inputs) to accumulators of shape (samples, outputs), one image after the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Chain:
+    """Two halves with the latents between them; the first message is sample 0."""
+
+    encoder: Half
+    decoder: Half
+    neuron: ExponentialThreshold
+    latent: str
+    readout: str
+
+    def __call__(self, messages: Int64, seed: int) -> Traces:
+        latents = draw(self.neuron, self.encoder(messages), seed=seed, first_sample=0)
+        return {self.latent: latents, self.readout: {"accumulator": self.decoder(latents["count"])}}
+
+
+def expected_netx(
+    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+) -> Traces:
+    """Compute what the sigma-delta form of a network says about a stream of images.
+
+    Parameters
+    ----------
+    network : Network
+    messages : ndarray of int64, shape (samples, inputs)
+        In the order in which they are presented.
+    seed : int
+    first_sample : int
+        0: a stream has a past, so that it can't be cut.
+    schedule : {"graded"}
+    steps : int
+        Unused.
+    """
+    assert first_sample == 0
+    encoder, decoder = (sdnn(segment) for segment in segments(network, schedule, steps))
+    chain = _Chain(
+        encoder=lambda x: run_sdnn(encoder, differences(x)) + encoder.offset,
+        decoder=lambda x: run_sdnn(decoder, differences(x)) + decoder.offset,
+        neuron=scaled_latents(network, encoder.scale),
+        latent=network.latent.name,
+        readout=network.readout.name,
+    )
+    return chain(messages, seed)
+
+
+def difference(network: Network, messages: Int64, wanted: Traces) -> dict[str, float]:
+    """Measure how far the form is from the network's rates, every image presented from rest.
+
+    Parameters
+    ----------
+    network : Network
+    messages : ndarray of int64, shape (samples, inputs)
+    wanted : Traces
+        Of the network itself.
+
+    Returns
+    -------
+    dict of str to float
+        Mean absolute difference of the latents' rates, relative to their mean; and the largest, in spikes.
+    """
+    encoder, _ = (sdnn(segment) for segment in segments(network, "graded", 1))
+    neuron = scaled_latents(network, encoder.scale)
+    sums = np.concatenate([run_sdnn(encoder, row[None]) for row in messages]) + encoder.offset
+    rate, true = (
+        np.ldexp(q.astype(np.float64), -neuron.fraction)
+        for q in (neuron.charge(sums), wanted[network.latent.name]["rate"])
+    )
+    return {
+        "latent_rate_relative": float(np.abs(rate - true).mean() / max(true.mean(), 1e-30)),
+        "latent_rate_largest": float(np.abs(rate - true).max()),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetxRunner:
+    """Two ``.net`` files and the latents between them.
+
+    Parameters
+    ----------
+    folder : Path
+    manifest : Manifest
+    run_program : callable
+        Runs a program in the interpreter that has Lava.
+    """
+
+    folder: Path
+    manifest: Manifest
+    run_program: RunProgram
+
+    def __call__(self, messages: Int64, *, seed: int, first_sample: int) -> Traces:
+        """Run a stream of messages from rest; shape (samples, inputs)."""
+        assert first_sample == 0
+        chain = _Chain(
+            encoder=self._half("encoder"),
+            decoder=self._half("decoder"),
+            neuron=read_latents(self.folder),
+            latent=self.manifest.latent,
+            readout=self.manifest.layers[-1],
+        )
+        return chain(messages, seed)
+
+    def _half(self, name: str) -> Half:
+        path = self.folder / f"{name}.net"
+        try:
+            with h5py.File(path, "r") as file:
+                offset, layers = file["offset"][()], len(file["layer"])
+        except (OSError, KeyError) as error:
+            raise DamagedFileError(path, f"is truncated or is no .net file ({error}).") from error
+
+        def run(messages: Int64) -> Int64:
+            job = {"name": path.name, "frames": differences(messages)}
+            outputs = self.run_program(RUNTIME / "run_netx.py", self.folder, job)["outputs"]
+            # Every layer's synapses delay by a step.
+            return np.asarray(outputs[layers : layers + len(messages)] + offset)
+
+        return run

@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAVA := .venv-lava
+PEERS := .venv-crosscheck
 
-.PHONY: demo docs test test-slow test-backends backends lint types imports coverage wheel-smoke clean
+.PHONY: demo docs test test-slow test-backends backends crosscheck lint types imports coverage wheel-smoke clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -34,6 +35,16 @@ test-backends: backends  ## the tests that need those environments; a missing on
 	SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python SPIKING_PVAE_REQUIRE_BACKENDS=1 \
 		$(BIN)/python -m pytest --numprocesses 2 -m backend
 
+$(PEERS)/.ready: $(READY) crosscheck/requirements.txt
+	$(BIN)/python -m venv $(PEERS)
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+		> "$$($(PEERS)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/_project.pth"
+	$(PEERS)/bin/python -m pip install --quiet --no-deps --requirement crosscheck/requirements.txt
+	@touch $@
+
+crosscheck: $(PEERS)/.ready  ## counts against NeuroBench, sinabs and SpikingJelly, in an environment of their own
+	$(PEERS)/bin/python -m pytest --config-file crosscheck/pytest.ini crosscheck
+
 lint: $(READY)  ## style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,4 +67,5 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 	$(BIN)/python tests/wheel_smoke.py dist
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(LAVA) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(LAVA) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+		.hypothesis .coverage

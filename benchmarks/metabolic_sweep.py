@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -66,13 +67,14 @@ def fits(result: dict[str, Any]) -> dict[str, Any]:
     return {
         "latents": regress(kl, [point["latent_joules"] for point in points]),
         "whole": regress(kl, [point["joules"]["value"] for point in points]),
+        "power": regress(np.log(kl).tolist(), [math.log(point["latent_joules"]) for point in points]),
     }
 
 
 def document(result: dict[str, Any]) -> str:
     """Build the page."""
     points = result["points"]
-    latents, whole = fits(result)["latents"], fits(result)["whole"]
+    latents, whole, power = (fits(result)[name] for name in ("latents", "whole", "power"))
     terms = list(points[0]["by_term"])
     head = ["beta", "-ELBO", "KL (nats)", "spikes", "R^2", "synops", "joules", *terms, "latents", "share", "nats / uJ"]
     rows = []
@@ -119,6 +121,10 @@ def document(result: dict[str, Any]) -> str:
         "| | slope (nJ a nat) | 95% interval | at no KL (nJ) | 95% interval | R^2 |",
         "|---|---|---|---|---|---|",
         *(_fit_row(name, fit) for name, fit in (("E_latents", latents), ("whole inference", whole))),
+        "",
+        f"Over this range E_latents bends: a power law KL^a with a = {power.slope:.2f} ({power.slope_ci95[0]:.2f} .. "
+        f"{power.slope_ci95[1]:.2f}) explains it better (R^2 = {power.r2:.4f} in logarithms), since a busier latent "
+        "carries more nats a spike.",
         "",
         f"**The latents are a small part of the whole.** Their spikes, with everything these cause downstream, take "
         f"{min(shares):.1f}% to {max(shares):.1f}% of an inference over this range ({100 * at_one['latent_share']:.1f}"

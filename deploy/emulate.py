@@ -150,9 +150,9 @@ def variants(source: FloatNetwork, network: Network) -> dict[str, Variant]:
     Returns
     -------
     dict of str to Variant
-        ``exact``, ``input_quantisation``, ``weight_rounding``, ``threshold_rounding``, ``clipping`` and ``integer``.
-        In ``integer`` the hidden activations and rates are rounded from real sums, so that it is the integer network up
-        to ties.
+        ``exact``, ``input_quantisation``, ``weight_rounding``, ``threshold_rounding``, ``clipping``,
+        ``input_threshold`` and ``integer``. In ``integer`` the hidden activations and rates are rounded from real sums,
+        so that it is the integer network up to ties.
     """
     grid = input_grid(network.input)
     scales = [np.full(network.input.neurons, network.input.scale), *(layer.scale for layer in network.layers)]
@@ -167,6 +167,11 @@ def variants(source: FloatNetwork, network: Network) -> dict[str, Variant]:
     )
     thresholds = tuple(_rounded_neuron(layer, made) for layer, made, _ in pairs)
     limits = tuple(_clipped_neuron(layer, made) for layer, made, _ in pairs)
+    silent = (network.input.threshold - 0.5) * network.input.scale
+
+    def quiet(x: Float64) -> Float64:
+        return np.where(np.abs(x) < silent, 0.0, x)
+
     both = tuple(_both(made, threshold) for (_, made, _), threshold in zip(pairs, thresholds, strict=True))
     return {
         "exact": exact,
@@ -174,7 +179,8 @@ def variants(source: FloatNetwork, network: Network) -> dict[str, Variant]:
         "weight_rounding": replace(exact, layers=rounded),
         "threshold_rounding": replace(exact, activations=thresholds),
         "clipping": replace(exact, encode=grid.clipped, layers=clipped, activations=limits),
-        "integer": replace(exact, encode=grid.quantise, layers=integer, activations=both),
+        "input_threshold": replace(exact, encode=quiet),
+        "integer": replace(exact, encode=lambda x: grid.quantise(quiet(x)), layers=integer, activations=both),
     }
 
 

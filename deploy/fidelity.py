@@ -33,7 +33,7 @@ Int64 = NDArray[np.int64]
 
 CHUNK = 500
 WORST_LATENTS = 10
-CAUSES = ("input_quantisation", "weight_rounding", "threshold_rounding", "clipping")
+CAUSES = ("input_quantisation", "weight_rounding", "threshold_rounding", "clipping", "input_threshold")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

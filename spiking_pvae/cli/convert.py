@@ -26,6 +26,8 @@ class Convert(Command):
     out: Path
     """Network folder to write."""
     quantize: tyro.conf.OmitArgPrefixes[QuantizeConfig] = field(default_factory=QuantizeConfig)
+    input_threshold: float = 0.0
+    """Image values nearer to 0 than this send no message (event inputs)."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     force: bool = False
@@ -39,21 +41,37 @@ class Convert(Command):
         require_free(self.out, force=self.force)
         run = load_run(self.run)
         dataset = load_data(run.data, self.data_folder, terminal)
-        result = convert(run.model, dataset, self.quantize, self.out, terminal, force=self.force)
+        result = convert(
+            run.model,
+            dataset,
+            self.quantize,
+            self.out,
+            terminal,
+            force=self.force,
+            input_threshold=self.input_threshold,
+        )
         terminal.emit(result, summary(result))
         return result
 
 
 def convert(
-    model: Any, dataset: Dataset, config: QuantizeConfig, out: Path, terminal: Terminal, *, force: bool
+    model: Any,
+    dataset: Dataset,
+    config: QuantizeConfig,
+    out: Path,
+    terminal: Terminal,
+    *,
+    force: bool,
+    input_threshold: float = 0.0,
 ) -> dict[str, Any]:
     """Convert a model, save the network and return its fidelity on the validation images."""
     from spiking_pvae.deploy import fidelity, lower, prepare, quantize, save_network
+    from spiking_pvae.deploy.event_inputs import with_event_inputs
 
     terminal.say(f"Converting to {config.weight_bits}-bit weights and {config.input_bits}-bit inputs")
     images = dataset.calibration()
     source = prepare(lower(model), images, config)
-    network = quantize(source, images, config)
+    network = with_event_inputs(quantize(source, images, config), input_threshold)
     save_network(network, out, force=force)
     terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
     return {
@@ -64,6 +82,7 @@ def convert(
         ],
         "weight_bits": config.weight_bits,
         "input_bits": config.input_bits,
+        "input_threshold": input_threshold,
         "calibration": config.calibration,
         **fidelity(source, network, dataset.validation.images).to_json(),
     }

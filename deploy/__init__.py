@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from spiking_pvae.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from spiking_pvae.deploy.check import Budget, check
+    from spiking_pvae.deploy.chips import Chip, load_chip
     from spiking_pvae.deploy.convert import convert, prepare
     from spiking_pvae.deploy.fidelity import Fidelity, fidelity
     from spiking_pvae.deploy.files import load_network, load_recording, save_network, save_recording
@@ -24,8 +26,13 @@ if TYPE_CHECKING:
     from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
     from spiking_pvae.deploy.record import SpikeRecord, Tally
     from spiking_pvae.deploy.simulate import simulate
+    from spiking_pvae.deploy.transient import Transient, steps_for, transient
 
 _HOME = {
+    "Budget": "spiking_pvae.deploy.check",
+    "check": "spiking_pvae.deploy.check",
+    "Chip": "spiking_pvae.deploy.chips",
+    "load_chip": "spiking_pvae.deploy.chips",
     "convert": "spiking_pvae.deploy.convert",
     "prepare": "spiking_pvae.deploy.convert",
     "Fidelity": "spiking_pvae.deploy.fidelity",
@@ -49,9 +56,14 @@ _HOME = {
     "SpikeRecord": "spiking_pvae.deploy.record",
     "Tally": "spiking_pvae.deploy.record",
     "simulate": "spiking_pvae.deploy.simulate",
+    "Transient": "spiking_pvae.deploy.transient",
+    "steps_for": "spiking_pvae.deploy.transient",
+    "transient": "spiking_pvae.deploy.transient",
 }
 
 __all__ = [
+    "Budget",
+    "Chip",
     "ConstantThreshold",
     "Conv2d",
     "Dense",
@@ -64,8 +76,11 @@ __all__ = [
     "Readout",
     "SpikeRecord",
     "Tally",
+    "Transient",
+    "check",
     "convert",
     "fidelity",
+    "load_chip",
     "load_network",
     "load_recording",
     "lower",
@@ -75,6 +90,8 @@ __all__ = [
     "save_network",
     "save_recording",
     "simulate",
+    "steps_for",
+    "transient",
 ]
 
 __getattr__ = lazy_attributes(__name__, _HOME)

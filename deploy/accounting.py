@@ -22,7 +22,7 @@ def population(counts: Integers, schedule: Schedule, block: int) -> tuple[Int64,
     shape = -(-len(counts) // block), counts.shape[1]
     spikes, events = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     tally.spikes_and_events(counts, block, spikes, events)
-    return spikes, spikes if schedule == "unary" else events
+    return spikes, events if schedule == "graded" else spikes
 
 
 def active_updates(layer: Layer, source: Integers, counts: Integers, schedule: Schedule, block: int) -> Int64:
@@ -45,6 +45,8 @@ def update_steps(network: Network, schedule: Schedule, steps: int) -> tuple[int,
     """Return the steps in which each layer is updated in one inference: those that integrate or fire."""
     if schedule == "graded":
         return (1,) * len(network.layers)
+    if schedule == "streaming":
+        return (steps + len(network.layers) - 1,) * len(network.layers)
     incoming = (network.input.format.high, *(steps for _ in network.layers[1:]))
     return tuple(
         arriving + (0 if isinstance(layer.neuron, Readout) else steps)

@@ -1,5 +1,7 @@
 """The compiled backend: the reference's formulas as numba kernels, with threads over the samples.
 
+The streaming schedule has no closed form and is left to the reference.
+
 The unary schedule runs in closed form. A layer integrates all it receives before it fires, so that its charge is the
 graded one, and T firing steps turn a charge into the graded count clipped at T (`spiking_pvae.deploy.reference` steps
 through both and shows it).
@@ -18,6 +20,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from spiking_pvae.deploy import reference
 from spiking_pvae.deploy.ir import (
     ConstantThreshold,
     Conv2d,
@@ -189,6 +192,10 @@ def compile_network(network: Network, threads: int | None = None) -> Callable[..
     def run(
         messages: Integers, *, seed: int, first_sample: int, schedule: Schedule, steps: int
     ) -> tuple[LayerOutput, ...]:
+        if schedule == "streaming":
+            return reference.run(
+                network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps
+            )
         most = steps if schedule == "unary" else 2**31 - 1
         edges = np.linspace(0, len(messages), min(workers, len(messages)) + 1).astype(int)
         pieces = list(pairwise(edges))

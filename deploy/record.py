@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Schedule = Literal["graded", "unary"]
+Schedule = Literal["graded", "unary", "streaming"]
 Int64 = NDArray[np.int64]
 
 
@@ -27,7 +27,7 @@ class Tally:
     spikes : ndarray of int64, shape (blocks, neurons)
         Sum over the block's samples of |count|.
     events : ndarray of int64, shape (blocks, neurons)
-        Number of messages sent: nonzero counts in the graded schedule, single spikes in the unary one.
+        Number of messages sent: nonzero counts in the graded schedule, single spikes in the others.
     steps : int
         Steps in which the population is updated in one inference (0 for the input, which the host drives).
     active : ndarray of int64, shape (blocks,)
@@ -85,10 +85,10 @@ class SpikeRecord:
 
     Parameters
     ----------
-    schedule : {"graded", "unary"}
+    schedule : {"graded", "unary", "streaming"}
         How counts travel.
     steps : int
-        Steps T of a firing phase (1 in the graded schedule).
+        Steps T: of a firing phase (unary), of the presentation (streaming), 1 in the graded schedule.
     seed : int
         Seed of the thresholds' draws.
     block_samples : ndarray of int64, shape (blocks,)

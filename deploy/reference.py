@@ -14,6 +14,7 @@ from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.philox import uniform_words
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.deploy.streaming import run_streaming
 
 Int64 = NDArray[np.int64]
 Integers = NDArray[np.signedinteger[Any]]
@@ -29,10 +30,13 @@ class LayerOutput:
         Emitted counts; zeros for a readout.
     charge : ndarray of int64 or int32, shape (samples, neurons)
         What the neuron integrated: the accumulator, or the rate of a Poisson neuron.
+    active : ndarray of int64, shape (samples,), optional
+        Neuron updates in which an event arrived or the neuron fired, where counts alone do not tell (streaming).
     """
 
     counts: Integers
     charge: Integers
+    active: Int64 | None = None
 
 
 def _charge(layer: Layer, accumulator: Int64) -> Int64:
@@ -121,9 +125,9 @@ def run(
         Seed of the thresholds.
     first_sample : int
         Index of the first row, which keys its draws.
-    schedule : {"graded", "unary"}
+    schedule : {"graded", "unary", "streaming"}
     steps : int
-        T of the unary schedule.
+        T of the unary and streaming schedules.
 
     Returns
     -------
@@ -149,6 +153,9 @@ def run(
             for layer in network.layers:
                 output, train = unary_layer(layer, train, seed=seed, sample=sample, steps=steps)
                 outputs.append(output)
+        case "streaming":
+            layers = run_streaming(network, messages, seed=seed, sample=sample, steps=steps)
+            outputs = [LayerOutput(layer.counts, layer.charge, layer.active) for layer in layers]
         case _:
             assert_never(schedule)
     return tuple(outputs)

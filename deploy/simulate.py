@@ -14,6 +14,7 @@ from spiking_pvae.deploy.accounting import active_updates, population, rates_and
 from spiking_pvae.deploy.ir import ExponentialThreshold, Network
 from spiking_pvae.deploy.record import LatentTally, Schedule, SpikeRecord, Tally, Trace
 from spiking_pvae.deploy.reference import LayerOutput
+from spiking_pvae.deploy.streaming import delivered
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
@@ -93,10 +94,11 @@ def simulate(
     images : ndarray of float32, shape (samples, channels, height, width)
     seed : int
         Seed of the exponential thresholds; with the sample's index it determines every spike.
-    schedule : {"graded", "unary"}
-        Counts as payloads in one step, or as single spikes over `steps` steps.
+    schedule : {"graded", "unary", "streaming"}
+        Counts as payloads in one step, as single spikes layer after layer over `steps` steps each, or all layers at
+        once over `steps` steps (`spiking_pvae.deploy.streaming`).
     steps : int
-        Steps T of a firing phase in the unary schedule.
+        Steps T of a firing phase in the unary schedule, of the presentation in the streaming one.
     backend_name : {"auto", "numba", "reference"}
         What computes; ``auto`` is numba.
     threads : int, optional
@@ -147,14 +149,20 @@ def simulate(
         messages = network.input.encode(images[start:stop])
         outputs = run(messages, seed=seed, first_sample=start, schedule=schedule, steps=steps)
         digest.update(np.ascontiguousarray(outputs[latent].counts, "<i4").data)
-        populations: list[NDArray[np.signedinteger[Any]]] = [messages, *(output.counts for output in outputs)]
+        sent_in = delivered(network, messages, steps) if schedule == "streaming" else messages
+        populations: list[NDArray[np.signedinteger[Any]]] = [sent_in, *(output.counts for output in outputs)]
         for index, counts in enumerate(populations):
             fired, sent = population(counts, schedule, block)
             spikes[index].append(fired)
             events[index].append(sent)
         for index, layer in enumerate(network.layers):
             source, own = populations[index : index + 2]
-            active[index].append(active_updates(layer, source, own, schedule, block))
+            counted = outputs[index].active
+            active[index].append(
+                active_updates(layer, source, own, schedule, block)
+                if counted is None
+                else np.add.reduceat(counted, np.arange(0, len(counted), block))
+            )
         rates, nats = rates_and_divergence(neuron, outputs[latent].charge, block)
         rate.append(rates)
         divergence.append(nats)
@@ -168,7 +176,7 @@ def simulate(
     all_active = [np.zeros(blocks, np.int64), *map(np.concatenate, active)]
     return SpikeRecord(
         schedule=schedule,
-        steps=steps if schedule == "unary" else 1,
+        steps=1 if schedule == "graded" else steps,
         seed=seed,
         block_samples=np.minimum(block, len(images) - block * np.arange(blocks, dtype=np.int64)),
         tallies=tuple(

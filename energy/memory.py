@@ -30,6 +30,6 @@ MEMBRANE_BITS = width(MEMBRANE)
 
 def message_bits(network: Network, population: str, schedule: Schedule) -> int:
     """Return the bits of a message's content: the input's width, a graded payload, or a single spike."""
-    if schedule == "unary":
+    if schedule != "graded":
         return 1
     return network.input.bits if population == "input" else width(PAYLOAD)

@@ -17,6 +17,7 @@ COMMANDS = {
     "prune": ("Prune", "fewer synapses for a trained model, with fine-tuning"),
     "evaluate": ("Evaluate", "held-out numbers of a trained model"),
     "convert": ("Convert", "integer spike-count network of a trained model, and what the conversion costs"),
+    "check": ("Check", "hardware budget of an integer network on a chip"),
     "simulate": ("Simulate", "spike counts of an integer network"),
     "energy": ("Energy", "joules an inference, beside the KL"),
     "export": ("Export", "files for other tools: NIR, snnTorch, ..., with golden traces"),

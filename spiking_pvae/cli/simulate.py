@@ -17,6 +17,9 @@ from spiking_pvae.deploy.simulate import DEFAULT_STEPS, BackendName
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray, Split
 
+TRANSIENT_SAMPLES = 200
+"""Inferences on which the streaming schedule is compared with the graded one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Simulate(Command):
@@ -38,9 +41,11 @@ class Simulate(Command):
     seed: int = 0
     """Seed of the exponential thresholds."""
     schedule: Schedule = "graded"
-    """Counts as payloads in one step, or as single spikes over many."""
+    """Counts as payloads in one step; as single spikes, layer after layer; or all layers at once (streaming)."""
     steps: int = DEFAULT_STEPS
-    """Steps T of a firing phase in the unary schedule."""
+    """Steps T of a firing phase in the unary schedule, of an image's presentation in the streaming one."""
+    accuracy: float | None = None
+    """Streaming only: find the T at which the latents' rates are off by at most this share, and use it."""
     backend: BackendName = "auto"
     """What computes: the compiled kernels (numba, also auto) or the readable reference. The counts are the same."""
     threads: int | None = None
@@ -59,21 +64,40 @@ class Simulate(Command):
             require_free(self.record, force=self.force)
         network = load_network(self.network)
         images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
+        transient = self.measure_transient(network, images, terminal)
         record, result = simulate(
             network,
             images,
             terminal,
             seed=self.seed,
             schedule=self.schedule,
-            steps=self.steps,
+            steps=self.steps if transient is None else transient["steps"],
             backend=self.backend,
             threads=self.threads,
         )
+        if transient is not None:
+            result["transient"] = transient
         if self.record is not None:
             save_recording(network, record, self.record, force=self.force)
             result["record"] = str(self.record)
-        terminal.emit(result, summary(result))
+        terminal.emit(result, *summary(result))
         return result
+
+    def measure_transient(self, network: Network, images: FloatArray, terminal: Terminal) -> dict[str, Any] | None:
+        """Measure the streaming schedule's error against the graded one, at the T given or found; else None."""
+        if self.schedule != "streaming":
+            if self.accuracy is not None:
+                raise InputError("accuracy", given=self.accuracy, allowed="only with --schedule streaming")
+            return None
+        from spiking_pvae.deploy.transient import steps_for, transient
+
+        probed = images[:TRANSIENT_SAMPLES]
+        if self.accuracy is None:
+            (found,) = transient(network, probed, (self.steps,), seed=self.seed)
+        else:
+            terminal.say(f"Searching the steps at which rates are off by at most {self.accuracy:g}")
+            found = steps_for(network, probed, self.accuracy, seed=self.seed)
+        return {"samples": len(probed), **found.to_json()}
 
 
 def choose(images: FloatArray, samples: int | None) -> FloatArray:
@@ -135,12 +159,18 @@ def simulate(
     }
 
 
-def summary(result: dict[str, Any]) -> Any:
-    """Build the table of a simulation."""
+def summary(result: dict[str, Any]) -> list[Any]:
+    """Build the tables of a simulation."""
     rows = [
         (layer["name"], f"{layer['neurons']}", f"{layer['spikes']:.2f}", f"{layer['events']:.2f}")
         for layer in result["layers"]
     ]
     rate = f"{result['inferences_per_second']:,.0f} inferences/s"
     title = f"{result['samples']} inferences, {result['schedule']}, {result['backend']}, {rate}"
-    return table(title, ("population", "neurons", "spikes / inference", "events / inference"), rows)
+    tables = [table(title, ("population", "neurons", "spikes / inference", "events / inference"), rows)]
+    if "transient" in result:
+        errors = result["transient"]
+        title = f"Error of {errors['steps']} streaming steps against the graded counts, {errors['samples']} inferences"
+        shown = [(name, f"{error:.2%}") for name, error in errors["layers"].items()]
+        tables.append(table(title, ("layer", "relative error"), shown))
+    return tables

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from spiking_pvae.cli.budget import BudgetOptions, meet, require_readable, rows_of
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.prune_config import PruneConfig
@@ -18,7 +20,7 @@ class Prune(Command):
     """Take synapses away from a trained model, with fine-tuning, so that its energy follows its activity.
 
     The pruned model is a run folder like any other: evaluate, convert, simulate and energy take it as it is, and
-    synapses of weight 0 cost nothing.
+    synapses of weight 0 cost nothing. With --energy-budget beta is then adapted until an inference costs that much.
 
     Example: spiking-pvae prune runs/first --encoder-keep 0.05 --decoder-keep 0.7 --out runs/first-pruned
     """
@@ -28,6 +30,7 @@ class Prune(Command):
     out: Path
     """Run folder to write."""
     prune: tyro.conf.OmitArgPrefixes[PruneConfig] = field(default_factory=PruneConfig)
+    budget: tyro.conf.OmitArgPrefixes[BudgetOptions] = field(default_factory=BudgetOptions)
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     force: bool = False
@@ -40,6 +43,7 @@ class Prune(Command):
         from spiking_pvae.pruning import density, prune
         from spiking_pvae.training import Progress
 
+        require_readable(self.budget)
         prepare_folder(self.out, force=self.force)
         run = load_run(self.run)
         dataset = load_data(run.data, self.data_folder, terminal)
@@ -57,7 +61,7 @@ class Prune(Command):
             pruned = prune(run.model, dataset, run.train, self.prune, out=self.out, report=report)
         last = pruned.history[-1]
         nelbo = last["val_mse"] + last["val_kl"]
-        result = {
+        result: dict[str, Any] = {
             "run_dir": str(self.out),
             "epochs": int(last["epoch"]),
             "steps": pruned.steps,
@@ -71,8 +75,14 @@ class Prune(Command):
             "encoder_density": density(pruned.model.encoder),
             "decoder_density": density(pruned.model.decoder),
         }
+        if self.budget.energy_budget is not None:
+            result |= meet(pruned.model, dataset, train=run.train, options=self.budget, out=self.out, terminal=terminal)
         terminal.emit(result, summary(result))
         return result
+
+    def exit_code(self, result: Mapping[str, Any]) -> int:
+        """Return 1 where an energy budget was asked for and is not met."""
+        return 0 if result.get("budget", {}).get("met", True) else 1
 
 
 def summary(result: dict[str, Any]) -> Any:
@@ -84,5 +94,6 @@ def summary(result: dict[str, Any]) -> Any:
         ("held-out -ELBO after", f"{result['nelbo']:.2f} ({result['nelbo_change_percent']:+.2f} %)"),
         ("time", f"{result['seconds']:.1f} s"),
         ("run folder", result["run_dir"]),
+        *(rows_of(result["budget"]) if "budget" in result else ()),
     ]
     return table("Pruning", ("", "value"), rows)

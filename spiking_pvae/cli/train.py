@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from spiking_pvae.cli.budget import BudgetOptions, meet, require_readable, rows_of
 from spiking_pvae.cli.command import Command, load_data, process_rank
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.config import ModelConfig, TrainConfig
@@ -23,6 +24,9 @@ class Train(Command):
 
     Writes a run folder after every epoch; go on with --resume after a stop.
 
+    With --energy-budget beta is then adapted until an inference costs that much; the command ends with 1, and says the
+    least that can be reached, where it can't.
+
     Example: spiking-pvae train --data natural --latents 512 --beta 1 --out runs/first
     """
 
@@ -36,6 +40,7 @@ class Train(Command):
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     model: tyro.conf.OmitArgPrefixes[ModelConfig] = field(default_factory=ModelConfig)
     train: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
+    budget: tyro.conf.OmitArgPrefixes[BudgetOptions] = field(default_factory=BudgetOptions)
     resume: bool = False
     """Continue from the last checkpoint in the run folder."""
     force: bool = False
@@ -52,10 +57,20 @@ class Train(Command):
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Train, save, print a summary."""
+        require_readable(self.budget)
         dataset = load_data(self.data, self.data_folder, terminal)
         result = train(dataset, self, terminal)
+        if self.budget.energy_budget is not None:
+            from spiking_pvae.checkpoint import load_run
+
+            model = load_run(self.out).model
+            result |= meet(model, dataset, train=self.train, options=self.budget, out=self.out, terminal=terminal)
         terminal.emit(result, summary(result))
         return result
+
+    def exit_code(self, result: Mapping[str, Any]) -> int:
+        """Return 1 where an energy budget was asked for and is not met."""
+        return 0 if result.get("budget", {}).get("met", True) else 1
 
 
 def chosen_recipe(options: Sequence[str]) -> str | None:
@@ -122,5 +137,6 @@ def summary(result: dict[str, Any]) -> Any:
         ("epochs, steps", f"{result['epochs']}, {result['steps']}"),
         ("time", f"{result['seconds']:.1f} s on {result['device']}"),
         ("run folder", result["run_dir"]),
+        *(rows_of(result["budget"]) if "budget" in result else ()),
     ]
     return table("Training", ("", "value"), rows)

@@ -1,0 +1,115 @@
+"""Training to an energy budget: what `train` and `prune` share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from spiking_pvae.cli.terminal import Terminal
+from spiking_pvae.config import TrainConfig
+from spiking_pvae.quantities import quantity
+from spiking_pvae.types import Dataset
+
+SAMPLES = 2000
+"""Held-out images behind a measurement."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BudgetOptions:
+    """Options of training to an energy budget."""
+
+    energy_budget: str | None = None
+    """Joules an inference to meet by adapting beta, as in 300nJ; measured on held-out images after conversion to 8
+    bits."""
+    hardware: str = "loihi_davies2018"
+    """Energy preset of the budget (spiking-pvae hardware) or path of a TOML file."""
+    budget_epochs: int = 4
+    """Passes over the training images at every beta that is tried."""
+
+
+def require_readable(options: BudgetOptions) -> None:
+    """Refuse a bad budget or preset before any training."""
+    from spiking_pvae.energy import load_preset
+    from spiking_pvae.energy.budget import parse_joules
+
+    if options.energy_budget is not None:
+        parse_joules(options.energy_budget)
+        load_preset(options.hardware)
+
+
+def meet(
+    model: Any, dataset: Dataset, *, train: TrainConfig, options: BudgetOptions, out: Path, terminal: Terminal
+) -> dict[str, Any]:
+    """Adapt beta until the budget is met; the run folder then holds the result.
+
+    Weights that are 0 stay 0.
+
+    Returns
+    -------
+    dict
+        ``budget`` (the outcome) and, where training went on, the numbers of the last run.
+    """
+    from spiking_pvae.deploy import convert, simulate
+    from spiking_pvae.energy import estimate, load_preset
+    from spiking_pvae.energy.budget import Measured, meet_budget, parse_joules
+    from spiking_pvae.model import build_model
+    from spiking_pvae.prune_config import PruneConfig
+    from spiking_pvae.pruning import prune
+
+    assert options.energy_budget is not None
+    budget, preset = parse_joules(options.energy_budget), load_preset(options.hardware)
+    images, state = dataset.validation.images[:SAMPLES], model
+    held = PruneConfig(encoder_keep=1.0, decoder_keep=1.0, epochs=options.budget_epochs, learning_rate=0.005)
+    numbers: dict[str, Any] = {}
+
+    def priced(beta: float) -> Measured:
+        network = convert(state, dataset.calibration())
+        report = estimate(network, simulate(network, images), preset)
+        found = Measured(
+            beta=beta,
+            joules=report.joules_per_inference.value,
+            latent_joules=float(report.latents.joules.sum()),
+        )
+        terminal.say(f"beta {beta:.4g}: {quantity(found.joules, 'J')} an inference, budget {quantity(budget, 'J')}")
+        return found
+
+    def measure(beta: float) -> Measured:
+        nonlocal state
+        again = build_model(replace(state.config, beta=beta), dataset.shape)
+        again.load_state_dict(state.state_dict())
+        run = prune(again, dataset, train, held, out=out)
+        state = run.model
+        last = run.history[-1]
+        numbers.update(
+            objective=last["val_objective"],
+            nelbo=last["val_mse"] + last["val_kl"],
+            mse=last["val_mse"],
+            kl=last["val_kl"],
+        )
+        return priced(beta)
+
+    outcome = meet_budget(measure, budget, priced(model.config.beta))
+    if not outcome.met:
+        way = (
+            "Take synapses away first: spiking-pvae prune RUN --energy-budget ..."
+            if outcome.least >= budget
+            else "Choose a budget nearer to what the network uses."
+        )
+        terminal.say(
+            f"The budget of {quantity(budget, 'J')} can't be met. {outcome.reason} "
+            f"The least, with silent latents, is {quantity(outcome.least, 'J')}. {way}"
+        )
+    return {**numbers, "budget": {"hardware": preset.name, **outcome.to_json()}}
+
+
+def rows_of(budget: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows that a summary shows of a budget."""
+    return [
+        (
+            f"budget on {budget['hardware']}",
+            f"{quantity(budget['budget_joules'], 'J')}, {'met' if budget['met'] else 'NOT met'}",
+        ),
+        ("joules an inference", f"{quantity(budget['joules'], 'J')} at beta {budget['beta']:.4g}"),
+        ("least, with silent latents", quantity(budget["least_joules"], "J")),
+    ]

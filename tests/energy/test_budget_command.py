@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spiking_pvae.cli.main import main
+
+SMALL = ("--data", "digits", "--latents", "24", "--epochs", "4", "--batch-size", "100", "--device", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def cache_in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPIKING_PVAE_CACHE", str(tmp_path / "cache"))
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, dict[str, Any]]:
+    code = main([*map(str, arguments), "--json", "--quiet"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_training_and_pruning_meet_a_budget_on_held_out_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What the small network costs first, and how much of it are the latents.
+    code, plain = call(capsys, "train", *SMALL, "--energy-budget", "1pJ", "--out", tmp_path / "plain")
+    assert code == 1
+    first = plain["budget"]["steps"][0]
+    rest = first["joules"] - first["latent_joules"]
+    target = rest + 0.6 * first["latent_joules"]
+
+    budget = ("--energy-budget", f"{target * 1e9:.6f}nJ", "--budget-epochs", "3")
+    code, met = call(capsys, "train", *SMALL, *budget, "--out", tmp_path / "a")
+    assert code == 0
+    assert met["budget"]["met"] is True
+    assert met["budget"]["joules"] == pytest.approx(target, rel=0.05)
+
+    # The run folder holds the model that met it: measured again from the files.
+    call(capsys, "convert", tmp_path / "a", "--out", tmp_path / "net")
+    _, energy = call(capsys, "energy", tmp_path / "net", "--data", "digits")
+    assert energy["joules_per_inference"]["value"] == pytest.approx(target, rel=0.05)
+    manifest = json.loads((tmp_path / "a" / "run.json").read_text())
+    assert manifest["model"]["beta"] == met["budget"]["beta"]
+
+    code, pruned = call(
+        capsys, "prune", tmp_path / "plain", "--encoder-keep", "0.2", "--epochs", "2", *budget, "--out", tmp_path / "p"
+    )
+    assert pruned["budget"]["least_joules"] < rest
+    assert code == (0 if pruned["budget"]["met"] else 1)
+
+
+def test_a_budget_that_can_not_be_met_gives_the_least(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["train", *SMALL, "--energy-budget", "1pJ", "--out", str(tmp_path / "run"), "--json"])
+    shown = capsys.readouterr()
+    budget = json.loads(shown.out)["budget"]
+    assert code == 1
+    assert budget["met"] is False
+    assert 1e-12 < budget["least_joules"] < budget["joules"]
+    assert "can't be met" in shown.err
+    assert "The least" in shown.err
+    assert "prune" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [(("--energy-budget", "40"), "energy budget"), (("--energy-budget", "1nJ", "--hardware", "x"), "'x'")],
+)
+def test_bad_budgets_are_refused_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], named: str
+) -> None:
+    assert main(["train", *SMALL, *options, "--out", str(tmp_path / "run")]) == 2
+    assert named in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

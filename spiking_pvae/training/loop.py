@@ -51,20 +51,22 @@ Report = Callable[[Progress], None]
 def _advance(job: Job, state: State, batch: Batch) -> Tensor:
     """Do one step; return the batch's objective, averaged over this process's images."""
     config = job.config
-    beta = torch.full((), warm_beta(batch.step, job.steps, job.model.config.beta, config.beta_warmup))
+    device = job.runtime.device
+    beta = torch.full((), warm_beta(batch.step, job.steps, job.model.config.beta, config.beta_warmup), device=device)
     for group in job.optimizer.param_groups:
         group["lr"] = learning_rate(batch.step, job.steps, job.feeder.steps_an_epoch, config)
     job.optimizer.zero_grad(set_to_none=True)
     tau = temperature(batch.step, job.steps, config.temperature, config.temperature_warmup)
     seed = derived_seed(config.seed, batch.step, DRAWS)
-    objective: Tensor = job.module(batch.images, beta.to(job.runtime.device), tau, seed, batch.first)
+    objective: Tensor = job.module(batch.images, beta, tau, seed, batch.first)
     # Processes average their gradients, each of a mean over its own images; parts differ in size by at most one.
     share = batch.count * job.runtime.world / batch.size
     job.runtime.backward(objective if share == 1 else objective * share)
     norm = job.runtime.clip(job.module, job.optimizer, config.gradient_clip)
     job.optimizer.step()
     value = objective.detach()
-    state.sums += torch.stack([value * batch.count, norm])
+    # A step whose gradient overflows fp16 is skipped; its norm is no number.
+    state.sums += torch.stack([value * batch.count, torch.nan_to_num(norm, 0.0, 0.0)])
     state.step = batch.step + 1
     if state.average is not None:
         update_average(state.average, job.model, config.average, batch.step)

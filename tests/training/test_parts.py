@@ -118,6 +118,12 @@ def test_augmentation_shows_the_eight_views_of_a_square() -> None:
         dihedral_permutations((1, 3, 4))
 
 
+def test_every_epoch_has_its_own_order() -> None:
+    orders = [epoch_order(50, seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert len({tuple(order.tolist()) for order, _ in orders}) == 4
+    assert len({tuple(views.tolist()) for _, views in orders}) == 4
+
+
 def test_views_are_equally_likely() -> None:
     _, views = epoch_order(80_000, seed=0, epoch=0)
     counts = np.bincount(views.numpy(), minlength=8)

@@ -102,7 +102,8 @@ def page() -> None:
     """Write the table."""
     rows = sorted(json.loads(RESULTS.read_text(encoding="utf-8")), key=lambda row: (row["beta"], row["recipe"]))
     lines = [
-        f"| {row['recipe']} | {row['beta']:g} | {row['epochs']} of {row['planned']} | {row.get('beta_then', row['beta']):.3g} | {row['objective']:.2f} | "
+        f"| {row['recipe']} | {row['beta']:g} | {row['epochs']} of {row['planned']} | {row['beta_then']:.3g} | "
+        f"{row['objective']:.2f} | "
         f"{row['mse']:.2f} | {row['kl']:.2f} | {row['cpu_seconds']:.0f} | "
         f"{row['cpu_seconds'] * row['planned'] / row['epochs']:.0f} | {row['date'][:10]} |"
         for row in rows

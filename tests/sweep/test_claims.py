@@ -1,0 +1,140 @@
+"""Claims are judged right on tables made to hold or to fail, and the figures are drawn from the same rows."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+from scipy.special import ndtr
+
+from spiking_pvae.energy import load_preset
+from spiking_pvae.plots import curves, theory
+from spiking_pvae.plots.write import inline, save
+from spiking_pvae.sweep.claims import judge, slope
+from spiking_pvae.sweep.grid import PAPER_BETAS
+from spiking_pvae.sweep.results import COLUMNS
+
+
+def row(model, latents, beta, **values):
+    """A point that obeys every claim."""
+    silence = 0.5 if model != "poisson" else 1 - 1 / (2 + beta * latents)
+    nats = 30 / (1 + beta)
+    made = {
+        "model": model,
+        "latents": latents,
+        "beta": beta,
+        "seed": 0,
+        "start": "continued",
+        "status": "done",
+        "reason": "",
+        "mse": 20 + beta,
+        "kl": nats,
+        "objective": 25 + 2 * beta,
+        "silent_objective": 60.0,
+        "metabolic_cost": 1 / (1 + 10 * beta) if model == "poisson" else 0.4,
+        "proportion_zeros": silence,
+        "latent_joules": nats * 2e-9,
+        "joules": 1e-6,
+    }
+    return {**dict.fromkeys(COLUMNS), **made, **values}
+
+
+@pytest.fixture
+def table():
+    grid = [row(model, k, beta) for model in ("poisson", "grelu") for k in (64, 512) for beta in PAPER_BETAS]
+    return [*grid, row("poisson", 64, 1.0, start="cold", objective=27.0)]
+
+
+def verdicts(rows):
+    return {claim.name: claim.holds for claim in judge(rows)}
+
+
+def test_a_table_that_obeys_every_claim(table):
+    found = verdicts(table)
+    assert found.pop("latents-dominate") is False  # 60 nJ of 1 uJ
+    assert all(found.values()), found
+
+
+@pytest.mark.parametrize(
+    ("broken", "change"),
+    [
+        ("mc-falls", {"metabolic_cost": 5.0}),
+        ("pz-rises", {"proportion_zeros": 0.1}),
+        ("pz-larger-k", {"proportion_zeros": 0.1}),
+        ("joules-fall", {"latent_joules": 1.0}),
+        ("poisson-mse", {"mse": 0.0}),
+        ("better-than-silence", {"objective": 61.0}),
+    ],
+)
+def test_one_bad_point_breaks_its_claim(table, broken, change):
+    bad = [{**r, **change} if (r["model"], r["latents"], r["beta"]) == ("poisson", 512, 4.0) else r for r in table]
+    assert verdicts(bad)[broken] is False
+
+
+def test_the_control_leaves_its_plateau(table):
+    bad = [{**r, "proportion_zeros": 0.48} if (r["model"], r["beta"]) == ("grelu", 2.0) else r for r in table]
+    assert verdicts(bad)["grelu-half"] is False
+    low = [{**r, "proportion_zeros": 0.3} if (r["model"], r["beta"]) == ("grelu", 0.5) else r for r in table]
+    assert verdicts(low)["grelu-half"] is True  # claimed for beta >= 1 alone
+
+
+def test_a_worse_continuation_is_found(table):
+    bad = [{**r, "objective": 20.0} if r["start"] == "cold" else r for r in table]
+    assert verdicts(bad)["continuation"] is False
+
+
+def test_what_the_table_lacks_is_not_judged(table):
+    found = verdicts([r for r in table if r["latents"] == 64 and r["start"] != "cold"])
+    assert found["mc-factor"] is None
+    assert found["pz-larger-k"] is None
+    assert found["continuation"] is None
+
+
+def test_failed_points_are_left_out(table):
+    failed = {**row("poisson", 512, 4.0), "status": "failed", "metabolic_cost": None}
+    rows = [failed if (r["model"], r["latents"], r["beta"]) == ("poisson", 512, 4.0) else r for r in table]
+    assert verdicts(rows)["mc-falls"] is True
+
+
+def test_slope_covers_the_true_one_in_95_of_100_trials():
+    rng = np.random.default_rng(0)
+    nats = np.linspace(1, 10, 8)
+    covered = 0
+    for _ in range(400):
+        _, low, high = slope(nats, 3 * nats + rng.normal(size=8))
+        covered += low <= 3 <= high
+    # 400 trials of probability 0.95: standard deviation 0.011; four of them.
+    assert abs(covered / 400 - 0.95) < 0.044
+
+
+def test_moments_and_divergences_against_sampling_and_definition():
+    z = np.maximum(np.random.default_rng(0).normal(0.7, 1.3, 400_000), 0)
+    mean, variance = theory.relu_moments(np.array([0.7]), 1.3)
+    assert mean[0] == pytest.approx(z.mean(), abs=5 * z.std() / np.sqrt(len(z)))
+    assert variance[0] == pytest.approx(z.var(), rel=0.02)
+    assert theory.relu_moments(np.zeros(1))[0][0] == pytest.approx(0.3989, abs=1e-4)
+    r0, r = 0.3, 1.7
+    assert r0 * theory.divergence(np.log(r / r0)) == pytest.approx(r * np.log(r / r0) - r + r0)
+    assert ndtr(0) == 0.5
+
+
+def test_every_figure_is_a_sound_svg_with_unique_ids_and_a_text_at_each_point(table, tmp_path):
+    e = theory.message_joules(load_preset("loihi_davies2018"), 256)
+    drawings = [d for figure in (theory.figure_1, theory.figure_2, theory.figure_3) for d in figure(e)]
+    drawings += [d for figure in (curves.figure_4, curves.figure_5, curves.pie, curves.front) for d in figure(table)]
+    assert len({drawing.name for drawing in drawings}) == len(drawings) == 14
+    seen = set()
+    for drawing in drawings:
+        svg = inline(drawing)
+        ids = re.findall(r'\bid="([^"]+)"', svg)
+        assert len(ids) == len(set(ids))
+        assert not seen & set(ids)
+        seen |= set(ids)
+        root = ET.fromstring(svg)
+        titles = [element.text for element in root.iter("{http://www.w3.org/2000/svg}title")]
+        assert titles[0] == drawing.title
+        assert titles[1:] == [text for texts in drawing.hovers.values() for text in texts]
+    png, written = save(drawings[0], tmp_path)
+    assert png.read_bytes().startswith(b"\x89PNG")
+    again = save(drawings[0], tmp_path / "again")[1]
+    assert written.read_bytes() == again.read_bytes()

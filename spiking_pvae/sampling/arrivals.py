@@ -6,7 +6,8 @@ its derivative, at fixed draws s_m = r t_m, are
     z = sum_m h((1 - t_m) / tau),      dz/dr = sum_m h'((1 - t_m) / tau) t_m / (r tau)
 
 Both come from one pass that stops when t_m leaves the support of h; memory is O(batch x latents) whatever the rate.
-At tau = 0 the count is an exact Poisson draw and has no gradient.
+At tau = 0 the count is an exact Poisson draw and has no gradient. A rate above 65,536, or NaN,
+gives NaN.
 """
 
 from __future__ import annotations
@@ -32,6 +33,22 @@ def _counts(
     rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
 ) -> tuple[Tensor, Tensor]:
     return sample_torch(
+        rate,
+        temperature=temperature,
+        indicator=cast(Indicator, indicator),
+        seed=seed,
+        first_sample=first_sample,
+        stream=stream,
+    )
+
+
+@torch.library.impl("spiking_pvae::arrival_counts", "cpu")
+def _counts_on_cpu(
+    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+) -> tuple[Tensor, Tensor]:
+    from spiking_pvae.sampling.arrivals_numba import sample_numba
+
+    return sample_numba(
         rate,
         temperature=temperature,
         indicator=cast(Indicator, indicator),
@@ -99,5 +116,6 @@ def relaxed_counts(rate: Tensor, temperature: float, indicator: Indicator, draws
     """
     require_temperature(temperature)
     counts: Tensor
-    counts, _ = _ArrivalCounts.apply(rate, temperature, indicator, draws)  # type: ignore[no-untyped-call]
+    exact = rate if rate.dtype == torch.float64 else rate.float()  # not in 16 bits under mixed precision
+    counts, _ = _ArrivalCounts.apply(exact, temperature, indicator, draws)  # type: ignore[no-untyped-call]
     return counts

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.config import Indicator
-from spiking_pvae.sampling.indicators import cutoff, indicate
+from spiking_pvae.sampling.indicators import LARGEST_RATE, cutoff, indicate
 from spiking_pvae.sampling.words import first_words, later_words, unit_interval
 
 
@@ -20,11 +20,12 @@ def sample_torch(
     rows, units = rate.shape
     places = {"seed": seed, "stream": stream}
     uniform = unit_interval(first_words(rows, units, first_sample=first_sample, device=rate.device, **places))
-    alive = rate.flatten() > 0
+    alive = (rate.flatten() > 0) & (rate.flatten() <= LARGEST_RATE)
     index = alive.nonzero().squeeze(1)
     r = rate.flatten()[index].double()
     time = -torch.log(uniform.flatten()[index]) / r
-    z = torch.zeros(rows * units, dtype=torch.float64, device=rate.device)
+    possible = rate.flatten() <= LARGEST_RATE
+    z = torch.where(possible, 0.0, torch.nan).double()
     slope = torch.zeros_like(z)
     end = cutoff(indicator, temperature)
     draw, words = 0, uniform

@@ -31,6 +31,11 @@ from spiking_pvae.errors import InputError
 SIGMOID_CUTOFF = 12.0
 """Arrivals later than 1 + 12 tau are left out: the sigmoid is below 6.2e-6 there."""
 
+CODES: dict[Indicator, int] = {"sigmoid": 0, "linear": 1, "cubic": 2, "quintic": 3, "cosine": 4}
+"""Indicators as numbers, for compiled kernels."""
+LARGEST_RATE = 65536.0
+"""Larger rates, as of a training that diverges, give NaN: following so many arrivals would seem to hang."""
+
 
 def require_temperature(temperature: float) -> None:
     """Refuse temperatures outside of 0 .. 1, where the moments would not hold."""

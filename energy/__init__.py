@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spiking_pvae.energy.band import Band, Interval
+from spiking_pvae.energy.baselines import Baseline, baselines
 from spiking_pvae.energy.coefficients import Coefficient, Preset
 from spiking_pvae.energy.estimate import estimate
 from spiking_pvae.energy.fanout import dense_macs, fan_out
@@ -17,6 +18,7 @@ from spiking_pvae.energy.terms import TERMS, Term
 __all__ = [
     "TERMS",
     "Band",
+    "Baseline",
     "Coefficient",
     "CoreMesh",
     "EnergyReport",
@@ -28,6 +30,7 @@ __all__ = [
     "Regression",
     "SynOps",
     "Term",
+    "baselines",
     "charge",
     "count",
     "dense_macs",

@@ -63,19 +63,33 @@ class Energy(Command):
         """Estimate and print."""
         from spiking_pvae.checkpoint import prepare_folder
         from spiking_pvae.deploy.files import is_recording, load_network, load_recording
-        from spiking_pvae.energy import estimate, load_preset, metabolic
+        from spiking_pvae.energy import baselines, estimate, load_preset, metabolic
+        from spiking_pvae.energy.baselines import largest_count
+        from spiking_pvae.energy.cpu import CpuEnergy, measured
 
         preset = load_preset(self.hardware)
         if self.views is not None:
             prepare_folder(self.views, force=self.force)
+        cpu = CpuEnergy(reason="The record was made earlier.")
         if is_recording(self.source):
             network, record = load_recording(self.source)
         else:
             network = load_network(self.source)
             images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
-            record, _ = run_network(network, images, terminal, seed=self.seed)
+            with measured() as cpu:
+                record, _ = run_network(network, images, terminal, seed=self.seed)
         report = estimate(network, record, preset, seconds=self.seconds, clock_hz=self.clock_hz, mapping=self.mapping)
-        result = {**report.to_json(), "metabolic": asdict(metabolic(report))}
+        result = {
+            **report.to_json(),
+            "metabolic": asdict(metabolic(report)),
+            "baselines": [
+                row.to_json() for row in baselines(network, report.ops, largest_count=largest_count(network, record))
+            ],
+            "cpu": {
+                "joules_per_inference": None if cpu.joules is None else cpu.joules / record.samples,
+                "reason": cpu.reason,
+            },
+        }
         if self.views is not None:
             write_views(report, record, self.views)
             result["views"] = str(self.views)
@@ -121,9 +135,19 @@ def summary(result: dict[str, Any]) -> tuple[Any, ...]:
     ]
     parts = [(f"layer {name}", quantity(band["value"], "J")) for name, band in result["by_layer"].items()]
     parts += [(f"term {name}", quantity(band["value"], "J")) for name, band in result["by_term"].items()]
+    cpu = result["cpu"]
+    others = [(row["name"], quantity(row["value"], "J")) for row in result["baselines"]]
+    others.append(
+        (
+            "this simulation on this processor",
+            cpu["reason"] if cpu["joules_per_inference"] is None else quantity(cpu["joules_per_inference"], "J"),
+        )
+    )
     return (
         table(f"Energy on {result['hardware']}, {result['samples']} inferences", ("", "value"), rows),
         table("Where it goes", ("part", "joules an inference"), parts),
+        table("Instead of spikes, arithmetic only", ("network", "joules an inference"), others),
+        table("Left out", ("term", "why"), sorted(result["not_counted"].items())),
     )
 
 

@@ -94,7 +94,7 @@ def write_files(network: Network, name: str, folder: Path, *, schedule: Schedule
         incoming=network.input.format.high,
         layers=tuple(layer.name for layer in network.layers),
         latent=network.latent.name,
-        notes=kind.notes,
+        notes=kind.warnings(),
     )
 
 
@@ -145,10 +145,8 @@ def export(
         manifest = write_files(network, name, temporary, schedule=schedule, steps=steps)
         how: dict[str, Any] = {"seed": seed, "first_sample": 0, "schedule": schedule, "steps": steps}
         traces = expectation(name)(network, messages, **how)
-        if name == "netx":
-            from spiking_pvae.deploy.exporters.netx_files import difference
-
-            measured = difference(network, messages, expected(network, messages, **how))
+        if not manifest.exact:
+            measured = target(name).measure()(network, messages, expected(network, messages, **how))
             manifest = replace(manifest, difference=measured)
         write_golden(Golden(messages=messages, seed=seed, traces=traces), temporary)
         sha256 = write_manifest(manifest, temporary)

@@ -12,8 +12,9 @@ import numpy as np
 
 from spiking_pvae.deploy.exporters.netx_latents import scaled_latents
 from spiking_pvae.deploy.exporters.poisson import write_latents
-from spiking_pvae.deploy.exporters.sdnn import SdnnHalf, sdnn
+from spiking_pvae.deploy.exporters.sdnn import SdnnHalf, run_sdnn, sdnn
 from spiking_pvae.deploy.exporters.segments import segments
+from spiking_pvae.deploy.exporters.traces import Int64, Traces
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 
@@ -63,3 +64,31 @@ def write(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> 
         write_net(half, folder / f"{segment.name}.net")
         if segment.name == "encoder":
             write_latents(scaled_latents(network, half.scale), folder)
+
+
+def difference(network: Network, messages: Int64, wanted: Traces) -> dict[str, float]:
+    """Measure how far the form is from the network's rates, every image presented from rest.
+
+    Parameters
+    ----------
+    network : Network
+    messages : ndarray of int64, shape (samples, inputs)
+    wanted : Traces
+        Of the network itself.
+
+    Returns
+    -------
+    dict of str to float
+        Mean absolute difference of the latents' rates, relative to their mean; and the largest, in spikes.
+    """
+    encoder, _ = (sdnn(segment) for segment in segments(network, "graded", 1))
+    neuron = scaled_latents(network, encoder.scale)
+    sums = np.concatenate([run_sdnn(encoder, row[None]) for row in messages]) + encoder.offset
+    rate, true = (
+        np.ldexp(q.astype(np.float64), -neuron.fraction)
+        for q in (neuron.charge(sums), wanted[network.latent.name]["rate"])
+    )
+    return {
+        "latent_rate_relative": float(np.abs(rate - true).mean() / max(true.mean(), 1e-30)),
+        "latent_rate_largest": float(np.abs(rate - true).max()),
+    }

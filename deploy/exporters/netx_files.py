@@ -69,34 +69,6 @@ def expected_netx(
     return chain(messages, seed)
 
 
-def difference(network: Network, messages: Int64, wanted: Traces) -> dict[str, float]:
-    """Measure how far the form is from the network's rates, every image presented from rest.
-
-    Parameters
-    ----------
-    network : Network
-    messages : ndarray of int64, shape (samples, inputs)
-    wanted : Traces
-        Of the network itself.
-
-    Returns
-    -------
-    dict of str to float
-        Mean absolute difference of the latents' rates, relative to their mean; and the largest, in spikes.
-    """
-    encoder, _ = (sdnn(segment) for segment in segments(network, "graded", 1))
-    neuron = scaled_latents(network, encoder.scale)
-    sums = np.concatenate([run_sdnn(encoder, row[None]) for row in messages]) + encoder.offset
-    rate, true = (
-        np.ldexp(q.astype(np.float64), -neuron.fraction)
-        for q in (neuron.charge(sums), wanted[network.latent.name]["rate"])
-    )
-    return {
-        "latent_rate_relative": float(np.abs(rate - true).mean() / max(true.mean(), 1e-30)),
-        "latent_rate_largest": float(np.abs(rate - true).max()),
-    }
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetxRunner:
     """Two ``.net`` files and the latents between them.

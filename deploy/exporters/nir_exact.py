@@ -55,7 +55,7 @@ def node_name(place: int, layer: str, part: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Builder:
+class Builder:
     """Nodes and edges of a graph while it grows."""
 
     nodes: dict[str, nir.NIRNode] = field(default_factory=dict)
@@ -68,12 +68,12 @@ class _Builder:
         return name
 
 
-def _shape(layer: Layer) -> Shape:
+def neuron_shape(layer: Layer) -> Shape:
     """Return the shape in which a layer's neurons appear in the graph."""
     return layer.synapse.output_shape if isinstance(layer.synapse, Conv2d) else (layer.neurons,)
 
 
-def _synapse(layer: Layer, weight: NDArray[np.integer], bias: NDArray[np.int64]) -> nir.NIRNode:
+def synapse_node(layer: Layer, weight: NDArray[np.integer], bias: NDArray[np.int64]) -> nir.NIRNode:
     """Return the node of weighted sums; `bias` one a neuron (Dense) or channel (Conv2d)."""
     mantissas = np.left_shift(weight.astype(np.int64), layer.synapse.exponent).astype(np.float64)
     match layer.synapse:
@@ -110,7 +110,7 @@ def graph(segment: Segment, schedule: Schedule, steps: int) -> nir.NIRGraph:
     UnsupportedError
         A bias has no form in NIR.
     """
-    build = _Builder()
+    build = Builder()
     source = build.add(INPUT, nir.Input(input_type={"input": np.array(segment.shape)}))
     shape, high, opens = tuple(segment.shape), segment.high, segment.incoming
     for place, layer in enumerate(segment.layers, 1):
@@ -118,7 +118,7 @@ def graph(segment: Segment, schedule: Schedule, steps: int) -> nir.NIRGraph:
         if shape != wanted:
             flatten = nir.Flatten(input_type={"input": np.array(shape)}, start_dim=0, end_dim=-1)
             source = build.add(node_name(place, layer.name, "0_flatten"), flatten, source)
-        shape = _shape(layer)
+        shape = neuron_shape(layer)
         if schedule == "graded":
             source = _graded(build, place, layer, source, high)
             high = most_counts(layer, high) if isinstance(layer.neuron, ConstantThreshold) else high
@@ -129,26 +129,28 @@ def graph(segment: Segment, schedule: Schedule, steps: int) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=build.nodes, edges=build.edges, type_check=False)
 
 
-def _charge(build: _Builder, place: int, layer: Layer, source: str, bias: NDArray[np.int64]) -> str:
-    synapse = build.add(node_name(place, layer.name, "1_synapse"), _synapse(layer, layer.synapse.weight, bias), source)
-    return build.add(node_name(place, layer.name, CHARGE), nir.I(r=np.ones(_shape(layer))), synapse)
+def _charge(build: Builder, place: int, layer: Layer, source: str, bias: NDArray[np.int64]) -> str:
+    synapse = build.add(
+        node_name(place, layer.name, "1_synapse"), synapse_node(layer, layer.synapse.weight, bias), source
+    )
+    return build.add(node_name(place, layer.name, CHARGE), nir.I(r=np.ones(neuron_shape(layer))), synapse)
 
 
-def _fire(build: _Builder, place: int, layer: Layer, levels: Sequence[NDArray[np.float64]], *sources: str) -> str:
+def _fire(build: Builder, place: int, layer: Layer, levels: Sequence[NDArray[np.float64]], *sources: str) -> str:
     """Add thresholds on the sum of the sources, their count, and the reset of the charge."""
     assert isinstance(layer.neuron, ConstantThreshold)
     thresholds = [
         build.add(node_name(place, layer.name, f"5_threshold_{k:04d}"), nir.Threshold(threshold=level), *sources)
         for k, level in enumerate(levels, 1)
     ]
-    count = build.add(node_name(place, layer.name, COUNT), nir.Scale(scale=np.ones(_shape(layer))), *thresholds)
-    theta = layer.neuron.theta.reshape(_shape(layer)).astype(np.float64)
+    count = build.add(node_name(place, layer.name, COUNT), nir.Scale(scale=np.ones(neuron_shape(layer))), *thresholds)
+    theta = layer.neuron.theta.reshape(neuron_shape(layer)).astype(np.float64)
     reset = build.add(node_name(place, layer.name, "7_reset"), nir.Scale(scale=-theta), count)
     build.edges.append((reset, node_name(place, layer.name, CHARGE)))
     return count
 
 
-def _graded(build: _Builder, place: int, layer: Layer, source: str, high: int) -> str:
+def _graded(build: Builder, place: int, layer: Layer, source: str, high: int) -> str:
     """Add a layer that integrates and fires in one step; return its last node."""
     charge = _charge(build, place, layer, source, synapse_bias(layer))
     if not isinstance(layer.neuron, ConstantThreshold):
@@ -161,16 +163,16 @@ def _graded(build: _Builder, place: int, layer: Layer, source: str, high: int) -
             value=f"a count of up to {most}",
             remedy="Convert with larger thresholds or a lower n_max, or export the unary schedule.",
         )
-    theta = layer.neuron.theta.reshape(_shape(layer)).astype(np.float64)
+    theta = layer.neuron.theta.reshape(neuron_shape(layer)).astype(np.float64)
     return _fire(build, place, layer, [k * theta - 0.5 for k in range(1, max(most, 1) + 1)], charge)
 
 
-def _unary(build: _Builder, place: int, layer: Layer, source: str, phase: tuple[int, int]) -> str:
+def _unary(build: Builder, place: int, layer: Layer, source: str, phase: tuple[int, int]) -> str:
     """Add a layer that fires in the steps after the first number of `phase` up to the second; return its last node."""
     opens, closes = phase
-    shape, channels = _shape(layer), len(layer.synapse.weight)
+    shape, channels = neuron_shape(layer), len(layer.synapse.weight)
     bias = np.zeros(shape) if layer.bias is None else layer.bias.value.reshape(shape).astype(np.float64)
-    tick = _synapse(layer, np.zeros_like(layer.synapse.weight), np.ones(channels, np.int64))
+    tick = synapse_node(layer, np.zeros_like(layer.synapse.weight), np.ones(channels, np.int64))
     ticks = build.add(node_name(place, layer.name, "1_tick"), tick, source)
     clock = build.add(node_name(place, layer.name, "2_clock"), nir.I(r=np.ones(shape)), ticks)
     charge = _charge(build, place, layer, source, np.zeros(channels, np.int64))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, Protocol
 
+from spiking_pvae.deploy.exporters.traces import Int64, Traces
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 
-TargetName = Literal["nir", "snntorch", "netx", "lava"]
+TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "lava"]
 HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
 INSTALL = "pip install 'spiking-pvae[exports]'"
+
+
+Measure = Callable[[Network, Int64, Traces], dict[str, float]]
+"""Network, messages and the network's own traces to named differences."""
 
 
 class Writer(Protocol):
@@ -71,6 +77,19 @@ class Target:
         writer: Writer = import_module(f"spiking_pvae.deploy.exporters.{self.module}")
         return writer
 
+    def measure(self) -> Measure:
+        """Return what measures the difference of an inexact form from the network."""
+        measure: Measure = import_module(f"spiking_pvae.deploy.exporters.{self.module}").difference
+        return measure
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return the notes for whoever reads the files, with the importers' where the target is about importers."""
+        if self.module != "nir_compat":
+            return self.notes
+        from spiking_pvae.deploy.exporters.nir_compat import warnings
+
+        return (*warnings(), *self.notes)
+
 
 TARGETS: dict[TargetName, Target] = {
     "nir": Target(
@@ -81,6 +100,16 @@ TARGETS: dict[TargetName, Target] = {
         main="encoder.nir",
         needs=("nir",),
         notes=("Readers have to evaluate a node once a step and delay the edge that closes a loop by one step.",),
+    ),
+    "nir-compat": Target(
+        form="one NIR graph with nir.IF neurons, which every importer loads and none reads as the network; what the "
+        "neurons mean stands in their metadata as JSON",
+        exact=False,
+        against="the reference simulator, which no importer of this form reproduces",
+        module="nir_compat",
+        main="network.nir",
+        needs=("nir",),
+        schedules=("graded",),
     ),
     "snntorch": Target(
         form=f"torch modules of snnTorch neurons (Leaky with beta 1 and soft reset; CountIF for counts): {HALVES}",

@@ -266,6 +266,7 @@ def test_files_written_twice_are_identical(target, schedule, tmp_path):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", EXPORTED)
 def test_export_reads_back_in_a_fresh_process(target, tmp_path):
     network = conv_network()

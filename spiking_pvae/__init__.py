@@ -13,7 +13,7 @@ from spiking_pvae.lazy import lazy_attributes
 from spiking_pvae.version import __version__
 
 if TYPE_CHECKING:
-    from spiking_pvae import data, deploy, energy
+    from spiking_pvae import analysis, data, deploy, energy
     from spiking_pvae.checkpoint import load_run
     from spiking_pvae.config import ModelConfig, TrainConfig
     from spiking_pvae.evaluation import evaluate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from spiking_pvae.training import fit
 
 _HOME = {
+    "analysis": "spiking_pvae.analysis",
     "data": "spiking_pvae.data",
     "deploy": "spiking_pvae.deploy",
     "energy": "spiking_pvae.energy",
@@ -40,6 +41,7 @@ __all__ = [
     "PoissonVAE",
     "TrainConfig",
     "__version__",
+    "analysis",
     "build_model",
     "data",
     "deploy",

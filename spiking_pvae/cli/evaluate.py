@@ -30,15 +30,21 @@ class Evaluate(Command):
     """Which images."""
     seed: int = 0
     """Seed of the one exact draw of counts."""
+    knn: tuple[int, ...] = ()
+    """Numbers of labelled images; for each, give the accuracy of nearest neighbours on the codes of labelled data."""
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Evaluate and print the numbers."""
         from spiking_pvae.checkpoint import load_run
         from spiking_pvae.evaluation import evaluate
+        from spiking_pvae.neighbours import neighbour_accuracy
 
         run = load_run(self.run)
         dataset = load_data(self.data or run.data, self.data_folder, terminal)
         result = evaluate(run.model, dataset.split(self.split), seed=self.seed).to_json()
+        if self.knn:
+            accuracies = neighbour_accuracy(run.model, dataset, self.knn, seed=self.seed)
+            result["knn"] = [accuracy.to_json() for accuracy in accuracies]
         terminal.emit(result, summary(result))
         return result
 
@@ -48,5 +54,10 @@ def summary(result: dict[str, Any]) -> Any:
     rows = [
         (name.replace("_", " "), f"{value:,}" if isinstance(value, int) else f"{value:.4g}")
         for name, value in result.items()
+        if name != "knn"
+    ]
+    rows += [
+        (f"nearest neighbours, {entry['labels']:,} labels", f"{100 * entry['accuracy']:.1f} %")
+        for entry in result.get("knn", [])
     ]
     return table("Held-out images", ("metric", "value"), rows)

@@ -1,0 +1,143 @@
+"""Every posterior: KL, moments, zeros, draws against torch.distributions, quadrature and sampling."""
+
+import math
+
+import pytest
+import torch
+from scipy import integrate, stats
+from torch.distributions import Categorical, Laplace, Normal, kl_divergence
+
+from spiking_pvae.config import ModelConfig
+from spiking_pvae.distributions.build import LATENTS, build_latents, encoder_outputs
+from spiking_pvae.distributions.gaussian import GaussianPosterior
+from spiking_pvae.distributions.grelu import ReluPosterior
+from spiking_pvae.distributions.laplace import LaplacePosterior
+from spiking_pvae.distributions.location_scale import LocationScale
+from spiking_pvae.sampling.draws import Draws
+
+KINDS = list(LATENTS)
+DRAWS = 100_000
+DEVIATIONS = 5.0
+
+
+def posterior(kind, rows=1, seed=0, latents=4):
+    """A posterior in float64 with a learned, uneven prior; all rows alike."""
+    generator = torch.Generator().manual_seed(seed)
+    config = ModelConfig(model=kind, latents=latents, prior="learned")
+    built = build_latents(config, generator).double()
+    with torch.no_grad():
+        for parameter in built.parameters():
+            parameter.copy_(torch.randn(latents, generator=generator) * 0.5)
+    features = torch.randn(encoder_outputs(config), generator=generator, dtype=torch.float64)
+    return built(features.expand(rows, -1)), built.prior(rows)
+
+
+def parameters(shift, log_ratio, location, log_scale):
+    return LocationScale(*(torch.tensor([[value]], dtype=torch.float64) for value in (shift, log_ratio)), *(
+        torch.tensor([value], dtype=torch.float64) for value in (location, log_scale)
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs"), [(GaussianPosterior, Normal), (ReluPosterior, Normal), (LaplacePosterior, Laplace)]
+)
+@pytest.mark.parametrize(
+    "values", [(0.7, -1.2, 0.0, 0.0), (-2.0, 0.4, 0.5, -0.7), (1e-4, 1e-4, 0.0, 0.0), (0.0, 0.0, 1.0, 2.0)]
+)
+def test_location_scale_kl_against_torch(kind, theirs, values):
+    shift, log_ratio, location, log_scale = values
+    q = theirs(
+        torch.tensor(location + shift, dtype=torch.float64),
+        torch.tensor(log_scale + log_ratio, dtype=torch.float64).exp(),
+    )
+    p = theirs(torch.tensor(location, dtype=torch.float64), torch.tensor(log_scale, dtype=torch.float64).exp())
+    ours = kind(parameters(*values)).kl()
+    assert ours.item() == pytest.approx(kl_divergence(q, p).item(), rel=1e-6, abs=1e-15)
+    assert ours.item() >= 0
+
+
+def test_categorical_kl_against_torch():
+    q, p = posterior("categorical", latents=9)
+    theirs = kl_divergence(Categorical(logits=q.log_probability), Categorical(logits=p.log_probability))
+    torch.testing.assert_close(q.kl().sum(1), theirs)
+    assert (q.kl() >= 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kl_by_sampling(kind):
+    """KL = E [log q - log p]; for relu of the variable before it is rectified, which is the Gaussian's."""
+    q, p = posterior(kind, DRAWS)
+    judge_q, judge_p = (GaussianPosterior(d.parameters) if kind == "grelu" else d for d in (q, p))
+    z = judge_q.sample(Draws(seed=2))
+    ratios = (judge_q.log_prob(z) - judge_p.log_prob(z)).sum(1)
+    error = ratios.std() / math.sqrt(DRAWS)
+    assert abs(ratios.mean() - q.kl()[0].sum()) < DEVIATIONS * error
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_moments_activity_and_zeros_by_sampling(kind):
+    q, _ = posterior(kind, DRAWS, seed=1)
+    z = q.sample(Draws(seed=3))
+    assert torch.equal(z, q.sample(Draws(seed=3)))
+    assert not z.requires_grad
+    root = math.sqrt(DRAWS)
+    for values, expected in (
+        (z, q.mean[0]),
+        (z.abs(), q.activity[0]),
+        ((z == 0).double(), q.zeros[0]),
+        ((z - q.mean).square(), q.variance[0]),
+    ):
+        assert ((values.mean(0) - expected).abs() <= DEVIATIONS * values.std(0) / root + 1e-12).all()
+    dictionary = torch.randn(7, 4, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    spread = (z @ dictionary.T - q.mean @ dictionary.T).square().sum(1)
+    assert abs(spread.mean() - q.readout_variance(dictionary)[0]) < DEVIATIONS * spread.std() / root
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_probabilities_sum_to_one(kind):
+    """Sum over counts or classes; trapezoids over the density, with the weight of 0 where it has one."""
+    if kind == "categorical":
+        total = posterior(kind)[0].log_prob(torch.eye(4, dtype=torch.float64)).sum(1).exp().sum()
+    elif kind == "poisson":
+        counts = torch.arange(60, dtype=torch.float64)[:, None].expand(-1, 4)
+        total = posterior(kind, 60)[0].log_prob(counts).exp().sum(0)
+    else:
+        rows = 200_001
+        z = torch.linspace(-40, 40, rows, dtype=torch.float64)[:, None].expand(-1, 4)
+        q, _ = posterior(kind, rows)
+        density = torch.where((z > 0) | (torch.tensor(kind != "grelu")), q.log_prob(z).exp(), 0.0)
+        total = torch.trapezoid(density, z, dim=0)
+        if kind == "grelu":
+            total = total + q.log_prob(torch.zeros_like(z))[0].exp()
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(("mu", "sigma"), [(0.0, 1.0), (1.5, 0.5), (-2.0, 1.0), (-0.3, 3.0), (4.0, 0.2)])
+def test_relu_moments_against_quadrature(mu, sigma):
+    q = ReluPosterior(parameters(mu, math.log(sigma), 0.0, 0.0))
+    first, second = (
+        integrate.quad(lambda y, k=k: y**k * stats.norm.pdf(y, mu, sigma), 0, mu + 12 * sigma + 12)[0] for k in (1, 2)
+    )
+    assert q.mean.item() == pytest.approx(first, rel=1e-7)
+    assert q.variance.item() == pytest.approx(second - first**2, rel=1e-6)
+    assert q.zeros.item() == pytest.approx(stats.norm.cdf(-mu / sigma), rel=1e-9)
+
+
+def test_relu_at_the_prior():
+    """Mean 0.3989, variance 0.3408 and exactly half zeros: the plateau of the paper's figure."""
+    prior = build_latents(ModelConfig(model="grelu", latents=3), torch.Generator()).prior(2)
+    assert prior.mean.flatten().tolist() == pytest.approx([1 / math.sqrt(2 * math.pi)] * 6)
+    assert prior.variance.flatten().tolist() == pytest.approx([0.5 - 1 / (2 * math.pi)] * 6)
+    assert prior.zeros.flatten().tolist() == [0.5] * 6
+    assert prior.kl().abs().max() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_priors_cost_nothing_and_are_trained_when_asked(kind):
+    _, prior = posterior(kind)
+    assert prior.kl().abs().max() < 1e-12
+    for choice, learned in (("usual", kind == "poisson"), ("fixed", False), ("learned", True)):
+        config = ModelConfig(model=kind, latents=3, prior=choice)
+        built = build_latents(config, torch.Generator().manual_seed(0))
+        assert bool(list(built.parameters())) == learned
+        assert len(built.state_dict()) == (2 if kind in ("grelu", "gaussian", "laplace") else 1)

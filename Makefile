@@ -4,11 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAVA := .venv-lava
-<<<<<<< HEAD
 PEERS := .venv-crosscheck
-=======
-PEERS := .venv-peers
->>>>>>> 840fe0a (nir-compat exports, with the table of how importers read them, found by running the importers)
 
 .PHONY: demo docs test test-slow test-backends backends crosscheck lint types imports coverage wheel-smoke clean
 
@@ -32,17 +28,12 @@ $(LAVA)/.ready:
 	$(LAVA)/bin/python -m pip install --quiet --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0
 	@touch $@
 
-# Importers of NIR whose requirements name other versions: the packages alone, beside the development environment.
-$(PEERS)/.ready: $(READY)
-	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(PEERS) norse==1.1.0 sinabs==3.1.3 pbr==7.1.3
-	@touch $@
-
 backends: $(READY) $(LAVA)/.ready $(PEERS)/.ready  ## environments of the backends that want other versions than this package
 	@echo "Lava: export SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python"
 
 test-backends: backends  ## the tests that need those environments; a missing one fails
 	SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python SPIKING_PVAE_REQUIRE_BACKENDS=1 \
-		SPIKING_PVAE_PEERS=$(CURDIR)/$(PEERS) \
+		SPIKING_PVAE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python \
 		$(BIN)/python -m pytest --numprocesses 2 -m backend
 
 $(PEERS)/.ready: $(READY) crosscheck/requirements.txt
@@ -77,9 +68,5 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 	$(BIN)/python tests/wheel_smoke.py dist
 
 clean:  ## remove what the other targets made
-<<<<<<< HEAD
 	rm -rf $(VENV) $(LAVA) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
 		.hypothesis .coverage
-=======
-	rm -rf $(VENV) $(LAVA) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage
->>>>>>> 840fe0a (nir-compat exports, with the table of how importers read them, found by running the importers)

@@ -1,7 +1,7 @@
 """Run the importers of NIR on one neuron and write the table that comes with `nir-compat` exports.
 
-Usage: PYTHONPATH=.venv-peers .venv/bin/python benchmarks/nir_importers.py
-(`make backends` installs the importers that want other versions of shared packages into .venv-peers)
+Usage: .venv-crosscheck/bin/python benchmarks/nir_importers.py
+(`make backends` installs the importers that want other versions of shared packages into .venv-crosscheck)
 """
 
 import json

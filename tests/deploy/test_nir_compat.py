@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import networks
@@ -17,7 +16,7 @@ from spiking_pvae.deploy.exporters.nir_probe import probe
 from spiking_pvae.errors import InputError
 
 REQUIRED = os.environ.get("SPIKING_PVAE_REQUIRE_BACKENDS") == "1"
-PEERS = os.environ.get("SPIKING_PVAE_PEERS")
+PEERS = os.environ.get("SPIKING_PVAE_PEERS_PYTHON")
 
 
 def row(importer):
@@ -36,13 +35,12 @@ def test_others_read_as_the_table_says(importer):
     program = "import json, sys; from spiking_pvae.deploy.exporters.nir_probe import probe; " + (
         "print(json.dumps(probe(sys.argv[1])))"
     )
-    path = os.pathsep.join([str(Path(__file__).parents[2]), str(PEERS)])
     done = subprocess.run(
-        [sys.executable, "-c", program, importer],
+        [str(PEERS), "-c", program, importer],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == row(importer)

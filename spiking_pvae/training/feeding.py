@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from spiking_pvae.devices import free_memory
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import ImageShape
 
+T = TypeVar("T")
 VIEWS = 8
 """Flips and rotations of a square."""
 
@@ -112,7 +114,7 @@ class Feeder:
     def batches(self, start: int, stop: int) -> Iterator[Batch]:
         """Yield the batches of the steps from `start` to `stop`."""
         moved = self.images.device != self.device
-        yield from _one_ahead(self._steps(start, stop)) if moved else self._steps(start, stop)
+        yield from one_ahead(self._steps(start, stop)) if moved else self._steps(start, stop)
 
     def _steps(self, start: int, stop: int) -> Iterator[Batch]:
         order = views = torch.empty(0, dtype=torch.int64)
@@ -138,7 +140,7 @@ class Feeder:
         return images
 
 
-def _one_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+def one_ahead(batches: Iterator[T]) -> Iterator[T]:
     """Prepare the next batch before the present one is used, so that its copy overlaps the work."""
     waiting = next(batches, None)
     while waiting is not None:

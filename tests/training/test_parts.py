@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,14 @@ from spiking_pvae.scalars import read_scalars, write_scalars
 from spiking_pvae.schedules import one_cycle, ramp, warm_beta, warmup_cosine
 from spiking_pvae.training import fit
 from spiking_pvae.training.averaging import copied, holding, update_average
-from spiking_pvae.training.feeding import Feeder, Share, dihedral_permutations, epoch_order
+from spiking_pvae.training.feeding import (
+    Feeder,
+    Share,
+    dihedral_permutations,
+    epoch_order,
+    one_ahead,
+    place_images,
+)
 from spiking_pvae.training.stopping import Stopper, split_training
 from spiking_pvae.types import Dataset, ImageSet
 
@@ -236,3 +244,20 @@ def test_options_go_before_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixt
     assert run.model.config == replace(paper.model, latents=8)
     assert main(["train", "--out", str(out), "--recipe", "none"]) == 2
     assert "allowed: default, paper" in capsys.readouterr().err
+
+
+def test_the_next_batch_is_prepared_before_the_present_one_is_used() -> None:
+    made: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        for number in range(4):
+            made.append(number)
+            yield number
+
+    seen = [(number, len(made)) for number in one_ahead(numbers())]
+    assert seen == [(0, 2), (1, 3), (2, 4), (3, 4)]
+
+
+def test_images_stay_where_they_are_on_the_cpu() -> None:
+    images = torch.zeros(3, 1, 2, 2)
+    assert place_images(images, torch.device("cpu")) is images

@@ -104,7 +104,7 @@ def _child(dataset: Dataset, config: TrainConfig, out: str) -> None:
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_change_nothing(tiny: Dataset, tmp_path: Path) -> None:
     """SIGKILL lands anywhere: within a step, within the writing of a checkpoint, between two renames."""
-    config = replace(CONFIGS["averaged"], epochs=15)  # 45 steps, each with a checkpoint
+    config = replace(CONFIGS["averaged"], epochs=10)  # 30 steps, each with a checkpoint
     torch.set_num_threads(1)
     (tmp_path / "whole").mkdir()
     whole = run(tiny, config, tmp_path / "whole")
@@ -117,7 +117,7 @@ def test_twenty_kills_at_random_moments_change_nothing(tiny: Dataset, tmp_path: 
         out.mkdir()
         child = context.Process(target=_child, args=(tiny, config, str(out)))
         child.start()
-        until = int(share * 42)
+        until = int(share * 27)
         while child.is_alive() and (not (out / "scalars.jsonl").exists() or _steps(out) < until):
             time.sleep(0.0005)
         time.sleep(share * 0.004)  # anywhere within the next step or two

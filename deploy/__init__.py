@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spiking_pvae.deploy.convert import convert, prepare
     from spiking_pvae.deploy.fidelity import Fidelity, fidelity
     from spiking_pvae.deploy.files import load_network, load_recording, save_network, save_recording
+    from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
     from spiking_pvae.deploy.ir import (
         ConstantThreshold,
         Conv2d,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         Readout,
     )
     from spiking_pvae.deploy.lower import lower, lower_parts
+    from spiking_pvae.deploy.proof import Proof, prove
     from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
     from spiking_pvae.deploy.record import SpikeRecord, Tally
     from spiking_pvae.deploy.simulate import simulate
@@ -37,6 +39,10 @@ _HOME = {
     "prepare": "spiking_pvae.deploy.convert",
     "Fidelity": "spiking_pvae.deploy.fidelity",
     "fidelity": "spiking_pvae.deploy.fidelity",
+    "FinetuneConfig": "spiking_pvae.deploy.finetune",
+    "finetune": "spiking_pvae.deploy.finetune",
+    "Proof": "spiking_pvae.deploy.proof",
+    "prove": "spiking_pvae.deploy.proof",
     "load_network": "spiking_pvae.deploy.files",
     "load_recording": "spiking_pvae.deploy.files",
     "save_network": "spiking_pvae.deploy.files",
@@ -69,9 +75,11 @@ __all__ = [
     "Dense",
     "ExponentialThreshold",
     "Fidelity",
+    "FinetuneConfig",
     "InputPort",
     "Layer",
     "Network",
+    "Proof",
     "QuantizeConfig",
     "Readout",
     "SpikeRecord",
@@ -80,12 +88,14 @@ __all__ = [
     "check",
     "convert",
     "fidelity",
+    "finetune",
     "load_chip",
     "load_network",
     "load_recording",
     "lower",
     "lower_parts",
     "prepare",
+    "prove",
     "quantize",
     "save_network",
     "save_recording",

@@ -30,7 +30,15 @@ from spiking_pvae.deploy.hidden import MOST_EXPONENT, HiddenFormat, fine_format,
 from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold, InputPort, Layer, Network, Neuron, Readout
 from spiking_pvae.deploy.latents import poisson_neuron
 from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
-from spiking_pvae.deploy.numerics import ACTIVATION_BITS, INPUT_BITS, MEMBRANE, PAYLOAD, WEIGHT_BITS, IntegerFormat
+from spiking_pvae.deploy.numerics import (
+    ACTIVATION_BITS,
+    INPUT_BITS,
+    MEMBRANE,
+    PAYLOAD,
+    THRESHOLD_MANTISSA,
+    WEIGHT_BITS,
+    IntegerFormat,
+)
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.ranges import Interval, input_range, layer_range
 from spiking_pvae.deploy.reference import graded_layer
@@ -151,7 +159,10 @@ def _hidden_formats(
     match config.threshold:
         case "fine":
             for exponent in range(MOST_EXPONENT, -1, -1):
-                yield fine_format(scale, exponent, step, counts.high)
+                format_ = fine_format(scale, exponent, step, counts.high)
+                # A threshold at its limit would coarsen the weights.
+                if exponent == 0 or format_.mantissa.max() < THRESHOLD_MANTISSA.high:
+                    yield format_
         case "power-of-two":
             # Latents' counts have so wide a range that only a limit keeps the sums of the next layer in bounds.
             yield power_of_two_format(scale, step, counts.high if decoding else PAYLOAD.high)
@@ -205,6 +216,14 @@ class Draft:
         bias = write_bias(charge)
         return Layer(name=layer.name, shape=layer.shape, synapse=integer, bias=bias, neuron=neuron, scale=value)
 
+    def bias_excess(self, scale: Float64, hidden: HiddenFormat | None) -> Float64:
+        """Return each channel's largest bias as a share of half the membrane: too fine a unit makes it too large."""
+        if self.layer.bias is None:
+            return np.zeros(len(scale))
+        unit = scale if hidden is None else hidden.scale * 2.0**-hidden.exponent
+        largest: Float64 = np.abs(self.layer.bias).reshape(len(scale), -1).max(1) / unit
+        return largest / (MEMBRANE.high / 2)
+
 
 def _excess(layer: Layer, signal: Signal, channels: int) -> Float64:
     """Return each channel's largest partial sum as a share of the membrane; above 1 it does not fit."""
@@ -228,13 +247,10 @@ def _quantize_layer(layer: FloatLayer, signal: Signal, config: QuantizeConfig) -
         formats: Iterator[HiddenFormat | None]
         formats = _hidden_formats(scale, activations, config, decoding=signal.decoding) if rectifies else iter((None,))
         for hidden in formats:
-            try:
-                excess = _excess(draft.make(scale, hidden), signal, len(scale))
-            except LimitError:
-                if hidden is None:
-                    raise
-                # The bias alone is too large for so fine a unit.
-                excess = np.full(len(scale), 2.0)
+            excess = draft.bias_excess(scale, hidden)
+            if excess.max() > 1:
+                continue
+            excess = _excess(draft.make(scale, hidden), signal, len(scale))
             if excess.max() > 1:
                 continue
             made = draft.make(scale, hidden, round_, correct=config.bias_correction)

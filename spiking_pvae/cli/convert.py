@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.deploy.quantize import QuantizeConfig
+from spiking_pvae.errors import InputError
 from spiking_pvae.types import Dataset
+
+if TYPE_CHECKING:
+    from spiking_pvae.deploy.floatnet import FloatNetwork
+    from spiking_pvae.deploy.ir import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,12 @@ class Convert(Command):
     quantize: tyro.conf.OmitArgPrefixes[QuantizeConfig] = field(default_factory=QuantizeConfig)
     input_threshold: float = 0.0
     """Image values nearer to 0 than this send no message (event inputs)."""
+    finetune: int = 0
+    """Passes over the training images in which the integer network itself is trained on; 0 for none."""
+    unary_steps: int | None = None
+    """Also measure what the unary schedule with this T loses (finite T)."""
+    picture: Path | None = None
+    """Image file of the gap by cause and the agreement of layers and latents."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     force: bool = False
@@ -41,6 +52,8 @@ class Convert(Command):
         require_free(self.out, force=self.force)
         run = load_run(self.run)
         dataset = load_data(run.data, self.data_folder, terminal)
+        if self.finetune < 0:
+            raise InputError("finetune", given=self.finetune, allowed="an integer of at least 0")
         result = convert(
             run.model,
             dataset,
@@ -49,6 +62,9 @@ class Convert(Command):
             terminal,
             force=self.force,
             input_threshold=self.input_threshold,
+            epochs=self.finetune,
+            unary_steps=self.unary_steps,
+            picture=self.picture,
         )
         terminal.emit(result, summary(result))
         return result
@@ -63,6 +79,9 @@ def convert(
     *,
     force: bool,
     input_threshold: float = 0.0,
+    epochs: int = 0,
+    unary_steps: int | None = None,
+    picture: Path | None = None,
 ) -> dict[str, Any]:
     """Convert a model, save the network and return its fidelity on the validation images."""
     from spiking_pvae.deploy import fidelity, lower, prepare, quantize, save_network
@@ -72,9 +91,12 @@ def convert(
     images = dataset.calibration()
     source = prepare(lower(model), images, config)
     network = with_event_inputs(quantize(source, images, config), input_threshold)
+    if epochs:
+        network = tune(source, network, dataset, epochs, terminal)
     save_network(network, out, force=force)
     terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
-    return {
+    report = fidelity(source, network, dataset.validation.images, steps=unary_steps)
+    result = {
         "network": str(out),
         "layers": [
             {"name": layer.name, "neurons": layer.neurons, "synapses": int(layer.synapse.weight.size)}
@@ -84,8 +106,32 @@ def convert(
         "input_bits": config.input_bits,
         "input_threshold": input_threshold,
         "calibration": config.calibration,
-        **fidelity(source, network, dataset.validation.images).to_json(),
+        "rounding": config.rounding,
+        "finetune_epochs": epochs,
+        **report.to_json(),
     }
+    if picture is not None:
+        from spiking_pvae.cli.fidelity_picture import draw_fidelity
+
+        draw_fidelity(report, picture)
+        result["picture"] = str(picture)
+    return result
+
+
+def tune(source: FloatNetwork, network: Network, dataset: Dataset, epochs: int, terminal: Terminal) -> Network:
+    """Train the integer network on with a progress display."""
+    from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
+
+    config = FinetuneConfig(epochs=epochs)
+    steps = epochs * -(-len(dataset.train) // config.batch_size)
+    with terminal.progress("fine-tuning", steps) as tick:
+        return finetune(
+            source,
+            network,
+            dataset.train.images,
+            config,
+            report=lambda done, _, objective: tick(done, f"objective {objective:.2f}"),
+        )
 
 
 def summary(result: dict[str, Any]) -> Any:

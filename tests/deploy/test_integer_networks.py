@@ -1,19 +1,25 @@
 """The integer network against exact rational arithmetic, for whatever lowering and quantisation made."""
 
+from dataclasses import replace
+
 import modules
 import numpy as np
 import oracle
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from spiking_pvae.deploy.emulate import real_synapse
 from spiking_pvae.deploy.floatnet import accumulate
 from spiking_pvae.deploy.ir import ConstantThreshold
 from spiking_pvae.deploy.numerics import MEMBRANE
+from spiking_pvae.deploy.proof import prove
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
-from spiking_pvae.deploy.ranges import ranges
+from spiking_pvae.deploy.ranges import Interval, partial_sums, ranges
 from spiking_pvae.deploy.simulate import runner
-from spiking_pvae.errors import InputError
+from spiking_pvae.errors import InputError, LimitError
 
 configs = st.builds(
     QuantizeConfig,
@@ -55,27 +61,108 @@ def test_every_sum_stays_within_the_membrane(parts, config, seed):
 
 
 @settings(max_examples=30, deadline=None)
-@given(parts=modules.float_networks(), seed=st.integers(0, 2**32))
-def test_hidden_counts_round_the_float_activations(parts, seed):
-    """Each count is the float layer's output on the very same messages, to half a step and the weights' rounding."""
+@given(parts=modules.float_networks(), config=configs, seed=st.integers(0, 2**32))
+def test_hidden_counts_round_what_the_integers_mean(parts, config, seed):
+    """Each count is the rectified sum of the dequantised weights, to half a step and the bias's own rounding."""
     source, _, _ = parts
-    network = quantize(source, images(source.shape, seed), QuantizeConfig(calibration="max"))
+    config = replace(config, threshold="fine", bias_correction=False)
+    network = quantize(source, images(source.shape, seed), config)
     messages = network.input.encode(images(source.shape, seed + 1, 5))
     outputs = runner(network, "reference")(messages, seed=0, first_sample=0, schedule="graded", steps=1)
     incoming, scale = messages, np.full(network.input.neurons, network.input.scale)
     for float_layer, layer, output in zip(source.layers, network.layers, outputs, strict=True):
         if isinstance(layer.neuron, ConstantThreshold):
-            real = np.clip(accumulate(float_layer, incoming * scale), 0, layer.neuron.n_max * layer.scale)
-            unit = layer.scale / layer.neuron.theta
-            # Weights are off by at most half a mantissa unit, times the sum of the messages; the bias by half of its
-            # own unit. Clipping of weights does not happen with calibration "max" up to the thresholds' shift.
-            mantissa = np.abs(layer.synapse.weight).max()
-            fan_in = np.abs(incoming).sum(1, keepdims=True) * 2.0**layer.synapse.exponent
-            slack = 0.5 if mantissa < 127 else 0.5 + 127 * 0.5
-            bias = 0.0 if layer.bias is None else 2.0**layer.bias.exponent
-            limit = layer.scale * 0.5 + unit * (slack * fan_in + bias) + 1e-9
-            assert (np.abs(output.counts * layer.scale - real) <= limit).all()
+            linear = real_synapse(layer, scale)
+            sums = accumulate(replace(float_layer, linear=linear), incoming * scale)
+            real = np.clip(sums, 0, layer.neuron.n_max * layer.scale)
+            bias = layer.scale / layer.neuron.theta * 2.0**layer.bias.exponent
+            assert (np.abs(output.counts * layer.scale - real) <= (layer.scale + bias) / 2 * (1 + 1e-9)).all()
         incoming, scale = output.counts, layer.scale
+
+
+def adversarial(network, layer, steps=40):
+    """Search an input that pushes the partial sums of one layer as far as they go, climbing over corners."""
+    rng = np.random.default_rng(0)
+    low, high = network.input.format.low, network.input.format.high
+    best = rng.integers(low, high + 1, network.input.neurons)
+    score = -1
+    for _ in range(steps):
+        tried = best.copy()
+        place = rng.random(len(best)) < 0.3
+        tried[place] = rng.choice([low, 0, high], place.sum())
+        reached = max(partial_sum_extremes(network, tried[None], layer))
+        if reached > score:
+            best, score = tried, reached
+    return score
+
+
+def partial_sum_extremes(network, messages, layer):
+    """Largest magnitude of a partial sum of one layer on real inputs: all excitation, or all inhibition, first."""
+    outputs = runner(network, "reference")(messages, seed=0, first_sample=0, schedule="graded", steps=1)
+    incoming = messages if layer == 0 else outputs[layer - 1].counts.astype(np.int64)
+    node = network.layers[layer]
+    zero = np.zeros_like(incoming[0])
+    seen = Interval(np.minimum(incoming[0], zero), np.maximum(incoming[0], zero))
+    sums = partial_sums(node.synapse, seen, None if node.bias is None else node.bias.value)
+    return int(sums.high.max()), int(-sums.low.min())
+
+
+@settings(max_examples=6, deadline=None)
+@given(parts=modules.float_networks(), config=configs, seed=st.integers(0, 2**32))
+def test_no_input_found_by_search_leaves_the_bounds(parts, config, seed):
+    source, _, _ = parts
+    network = quantize(source, images(source.shape, seed), config)
+    for place, bound in enumerate(ranges(network)):
+        limit = max(int(bound.sums.high.max()), int(-bound.sums.low.min()))
+        assert limit <= MEMBRANE.high + 1
+        assert adversarial(network, place) <= limit
+
+
+def test_bounds_of_the_first_layer_are_reached():
+    """Inputs of the sign of one neuron's weights drive its sum to the bound itself: it is tight."""
+    source, _, _ = fixed_parts()
+    network = quantize(source, images(source.shape, 0))
+    first = network.layers[0]
+    (bound, *_) = ranges(network)
+    neuron = int(np.argmax(bound.sums.high))
+    row = first.synapse.weight[neuron].astype(np.int64)
+    messages = np.where(row > 0, network.input.format.high, network.input.format.low)
+    reached = (row @ messages << first.synapse.exponent) + max(0, int(first.bias.value[neuron]))
+    assert reached == bound.sums.high[neuron]
+
+
+def fixed_parts():
+    torch.manual_seed(0)
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 4))
+    decoder = nn.Sequential(nn.Linear(4, 16))
+    return modules.lowered(encoder, decoder, 4, (1, 4, 4)), encoder, decoder
+
+
+def test_refusals_come_with_an_input_or_say_that_the_bound_is_loose():
+    source, _, _ = fixed_parts()
+    network = quantize(source, images(source.shape, 0))
+    assert prove(network).holds
+    first, second, *rest = network.layers
+    loud = replace(first, synapse=replace(first.synapse, weight=np.full_like(first.synapse.weight, 127), exponent=7))
+    proof = prove(replace(network, layers=(loud, second, *rest)))
+    (refusal,) = proof.refusals
+    assert (refusal.layer, refusal.tight) == (first.name, True)
+    with pytest.raises(LimitError, match="24-bit membrane"):
+        runner(replace(network, layers=(loud, second, *rest)), "reference")(
+            refusal.messages[None], seed=0, first_sample=0, schedule="graded", steps=1
+        )
+    # Two hidden units that exclude each other: interval arithmetic lets both fire, no input does.
+    weight = np.zeros_like(first.synapse.weight)
+    weight[0], weight[1] = 100, -100
+    reader = np.zeros_like(second.synapse.weight)
+    reader[0, :2] = 120
+    apart = replace(first, synapse=replace(first.synapse, weight=weight))
+    sums = replace(second, synapse=replace(second.synapse, weight=reader, exponent=8), bias=None)
+    proof = prove(replace(network, layers=(apart, sums, *rest)))
+    (refusal,) = proof.refusals
+    assert refusal.layer == second.name
+    assert refusal.tight is False
+    assert "loose" in refusal.statement
 
 
 def test_settings_are_checked():

@@ -1,0 +1,158 @@
+"""Proof that no sum leaves the membrane, for any input in range and any order of arrival.
+
+Interval arithmetic (`spiking_pvae.deploy.ranges`) bounds every partial sum of every layer. Where all bounds lie within
+the membrane, no input can overflow it. Where one does not, the network is refused, and a search tells whether that is
+real: inputs are set, one after the other by coordinate ascent over the corners of the input range, so that the neuron's
+sum grows; an input that overflows is returned, or the statement that none was found and the bound may be loose. For the
+first layer the bound is tight: the signs of the weights give the input.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.numerics import MEMBRANE
+from spiking_pvae.deploy.projection import project
+from spiking_pvae.deploy.ranges import Interval, LayerRange, partial_sums, ranges
+from spiking_pvae.deploy.reference import graded_layer
+from spiking_pvae.errors import LimitError
+
+Int64 = NDArray[np.int64]
+
+RANDOM_INPUTS = 64
+SWEEPS = 2
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Refusal:
+    """A layer whose sums are not proven to fit.
+
+    Parameters
+    ----------
+    layer : str
+    neuron : int
+        The one with the largest bound.
+    bound : int
+        Its largest partial sum by interval arithmetic, in magnitude.
+    reached : int
+        The largest magnitude that the search reached.
+    messages : ndarray of int64, shape (inputs,), optional
+        Input that overflows, where one was found.
+    """
+
+    layer: str
+    neuron: int
+    bound: int
+    reached: int
+    messages: Int64 | None
+
+    @property
+    def tight(self) -> bool:
+        """Whether an input that overflows is known."""
+        return self.messages is not None
+
+    @property
+    def statement(self) -> str:
+        """What is known, in a sentence."""
+        found = (
+            "an input that overflows was found"
+            if self.tight
+            else f"no input found overflows (the largest sum reached is {self.reached}): the bound may be loose"
+        )
+        return f"layer '{self.layer}', neuron {self.neuron}: sums up to {self.bound} exceed {MEMBRANE}; {found}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Proof:
+    """Bounds of every layer, and the first layer that is not proven to fit; it holds where there is none."""
+
+    bounds: tuple[LayerRange, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether no input in range can overflow the membrane."""
+        return not self.refusals
+
+
+def _incoming(network: Network, place: int, messages: Int64) -> Int64:
+    """Return what a layer receives; (samples, inputs) of the network to (samples, inputs) of the layer."""
+    sample = np.arange(len(messages), dtype=np.int64)
+    for layer in network.layers[:place]:
+        messages = graded_layer(layer, messages, seed=SEED, sample=sample).counts.astype(np.int64)
+    return messages
+
+
+def _reached(network: Network, place: int, neuron: int, messages: Int64) -> Int64:
+    """Return the largest magnitude of a partial sum of one neuron for each input; (samples,)."""
+    layer = network.layers[place]
+    found = []
+    for row in _incoming(network, place, messages):
+        zero = np.zeros_like(row)
+        bias = None if layer.bias is None else layer.bias.value
+        sums = partial_sums(layer.synapse, Interval(np.minimum(row, zero), np.maximum(row, zero)), bias)
+        found.append(max(int(sums.high[neuron]), -int(sums.low[neuron])))
+    return np.asarray(found)
+
+
+def _search(network: Network, place: int, neuron: int) -> tuple[int, Int64]:
+    """Climb to an input with a large partial sum; returns the sum and the input."""
+    low, high = network.input.format.low, network.input.format.high
+    rng = np.random.default_rng(SEED)
+    inputs = network.input.neurons
+    starts = rng.choice([low, high], (RANDOM_INPUTS, inputs))
+    if place == 0:
+        # Responses to single inputs are the weights: their signs give the two extreme inputs.
+        weights = project(network.layers[0].synapse, np.eye(inputs, dtype=np.int64))[:, neuron]
+        starts = np.concatenate(
+            [np.where(weights > 0, high, low)[None], np.where(weights < 0, high, low)[None], starts]
+        )
+    scores = _reached(network, place, neuron, starts)
+    best, score = starts[int(scores.argmax())].copy(), int(scores.max())
+    for _ in range(SWEEPS if place else 0):
+        for pixel in rng.permutation(inputs):
+            tried = np.repeat(best[None], 2, 0)
+            tried[:, pixel] = low, high
+            scores = _reached(network, place, neuron, tried)
+            if scores.max() > score:
+                best, score = tried[int(scores.argmax())].copy(), int(scores.max())
+    return score, best
+
+
+def prove(network: Network) -> Proof:
+    """Prove that no sum of a network can leave the membrane, or say where that fails and whether it is real.
+
+    Parameters
+    ----------
+    network : Network
+
+    Returns
+    -------
+    Proof
+        The search looks at the first layer that fails; bounds behind it mean nothing.
+    """
+    bounds = ranges(network)
+    for place, bound in enumerate(bounds):
+        over = np.maximum(bound.sums.high - MEMBRANE.high, MEMBRANE.low - bound.sums.low)
+        if over.max() <= 0:
+            continue
+        neuron = int(over.argmax())
+        try:
+            reached, messages = _search(network, place, neuron)
+        except LimitError as error:
+            raise AssertionError("a layer that was proven to fit overflowed") from error
+        overflows = reached > MEMBRANE.high
+        refusal = Refusal(
+            layer=bound.name,
+            neuron=neuron,
+            bound=max(int(bound.sums.high[neuron]), -int(bound.sums.low[neuron])),
+            reached=reached,
+            messages=messages if overflows else None,
+        )
+        return Proof(bounds=bounds, refusals=(refusal,))
+    return Proof(bounds=bounds, refusals=())

@@ -1,0 +1,87 @@
+"""Fine-tuning: the twin is the integer network, before and after training, and training helps."""
+
+import modules
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spiking_pvae.deploy.fidelity import fidelity
+from spiking_pvae.deploy.finetune import FinetuneConfig, Twin, finetune
+from spiking_pvae.deploy.ir import ConstantThreshold
+from spiking_pvae.deploy.numerics import MEMBRANE
+from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
+from spiking_pvae.deploy.ranges import ranges
+from spiking_pvae.deploy.simulate import runner
+from spiking_pvae.errors import InputError
+
+
+def images(shape, seed, samples=60):
+    return np.random.default_rng(seed).normal(0.2, 1.0, (samples, *shape)).astype(np.float32)
+
+
+def assert_twin_is(twin, network, given):
+    """Every accumulator and count of the twin equals the integer network's, value for value."""
+    messages = network.input.encode(given)
+    outputs = runner(network, "reference")(messages, seed=1, first_sample=0, schedule="graded", steps=1)
+    flow = torch.from_numpy(messages).float()
+    with torch.no_grad():
+        for place, (module, output) in enumerate(zip(twin.layers, outputs, strict=True)):
+            accumulators = module(flow)
+            if place == twin.place:
+                rate = twin.rate(accumulators).double().numpy() * 2**twin.neuron.fraction
+                assert (rate == output.charge).all()
+                flow = torch.from_numpy(output.counts).float()
+                continue
+            assert (accumulators.double().numpy() == output.charge).all()
+            if isinstance(module.layer.neuron, ConstantThreshold):
+                flow = twin.counts(module.layer, accumulators)
+                assert (flow.double().numpy() == output.counts).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    parts=modules.float_networks(),
+    bits=st.sampled_from([2, 4, 6, 8]),
+    rounding=st.sampled_from(["nearest", "calibrated"]),
+    seed=st.integers(0, 2**32),
+)
+def test_fine_tuning_ends_in_the_network_it_simulated(parts, bits, rounding, seed):
+    source, _, _ = parts
+    given_images = images(source.shape, seed)
+    network = quantize(source, given_images, QuantizeConfig(weight_bits=bits, rounding=rounding, bias_correction=True))
+    twin = Twin(source, network)
+    assert_twin_is(twin, network, given_images)
+    assert_twin_is(twin, twin.integer(), given_images)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.3)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.from_numpy(given_images.reshape(len(given_images), -1))
+    messages = torch.from_numpy(network.input.encode(given_images)).float()
+    for _ in range(3):
+        optimizer.zero_grad()
+        twin.loss(x, messages, 1.0, generator).backward()
+        optimizer.step()
+    twin.hold_bounds()
+    assert_twin_is(twin, twin.integer(), given_images)
+    for bound in ranges(twin.integer()):
+        assert bound.sums.high.max() <= MEMBRANE.high
+        assert bound.sums.low.min() >= MEMBRANE.low
+
+
+def test_fine_tuning_wins_back_what_two_bits_lose():
+    torch.manual_seed(0)
+    encoder = modules.nn.Sequential(modules.nn.Flatten(), modules.nn.Linear(16, 12))
+    decoder = modules.nn.Sequential(modules.nn.Linear(12, 16))
+    source = modules.lowered(encoder, decoder, 12, (1, 4, 4))
+    train, held_out = images((1, 4, 4), 0, 800), images((1, 4, 4), 1, 200)
+    network = quantize(source, train, QuantizeConfig(weight_bits=2))
+    tuned = finetune(source, network, train, FinetuneConfig(epochs=20, batch_size=50))
+    before = fidelity(source, network, held_out).integer_figures.nelbo
+    assert fidelity(source, tuned, held_out).integer_figures.nelbo < before - 0.1
+
+
+def test_settings_are_checked():
+    for bad in ({"epochs": 0}, {"batch_size": 0}, {"learning_rate": 0.0}):
+        with pytest.raises(InputError, match="fine-tuning"):
+            FinetuneConfig(**bad)

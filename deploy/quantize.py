@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.calibrate import Calibration, Grid, fit_grid
-from spiking_pvae.deploy.exponential import arrivals
 from spiking_pvae.deploy.floatnet import (
     FloatLayer,
     FloatNetwork,
@@ -27,7 +26,7 @@ from spiking_pvae.deploy.floatnet import (
     flatten,
 )
 from spiking_pvae.deploy.hidden import MOST_EXPONENT, HiddenFormat, fine_format, power_of_two_format
-from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold, InputPort, Layer, Network, Neuron, Readout
+from spiking_pvae.deploy.ir import ConstantThreshold, InputPort, Layer, Network, Neuron, Readout
 from spiking_pvae.deploy.latents import poisson_neuron
 from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
 from spiking_pvae.deploy.numerics import (
@@ -40,9 +39,9 @@ from spiking_pvae.deploy.numerics import (
     IntegerFormat,
 )
 from spiking_pvae.deploy.projection import project
-from spiking_pvae.deploy.ranges import Interval, input_range, layer_range
-from spiking_pvae.deploy.reference import graded_layer
+from spiking_pvae.deploy.ranges import layer_range
 from spiking_pvae.deploy.rounding import round_to_output, second_moments
+from spiking_pvae.deploy.signal import Signal, first_signal, next_signal
 from spiking_pvae.deploy.synapses import RealSynapse, Round, nearest, write_bias
 from spiking_pvae.errors import InputError, LimitError
 from spiking_pvae.types import FloatArray
@@ -50,8 +49,6 @@ from spiking_pvae.types import FloatArray
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
-CALIBRATION_SEED = 0
-"""Seed of the latents' counts on which a decoder is calibrated."""
 MOST_VALUES = 200_000
 """Values that the search for a scale looks at."""
 WIDENINGS = 24
@@ -89,37 +86,6 @@ class QuantizeConfig:
         ):
             if given not in allowed:
                 raise InputError(what, given=given, allowed=", ".join(map(str, allowed)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Signal:
-    """What arrives at a layer: in real numbers from the float network, in integers from the layers made so far.
-
-    Parameters
-    ----------
-    real : ndarray of float64, shape (samples, neurons)
-        Output of the float network's layers before.
-    messages : ndarray of int64, shape (samples, neurons)
-        Counts of the integer layers before.
-    expected : ndarray of float64, shape (samples, neurons)
-        Their expectation: the rates where the layer before is the Poisson layer.
-    variance : ndarray of float64, shape (neurons,), optional
-        Mean variance around it, for Poisson counts.
-    scale : ndarray of float64, shape (neurons,)
-        Real value of one count.
-    bounds : Interval
-        Range of the counts.
-    decoding : bool
-        Whether the latents lie behind.
-    """
-
-    real: Float64
-    messages: Int64
-    expected: Float64
-    variance: Float64 | None
-    scale: Float64
-    bounds: Interval
-    decoding: bool = False
 
 
 def _input_port(network: FloatNetwork, images: FloatArray, config: QuantizeConfig) -> InputPort:
@@ -267,31 +233,6 @@ def _quantize_layer(layer: FloatLayer, signal: Signal, config: QuantizeConfig) -
     )
 
 
-def _next_signal(layer: FloatLayer, made: Layer, signal: Signal) -> Signal:
-    """Send the calibration data through a layer and the integer layer made of it."""
-    sample = np.arange(len(signal.real), dtype=np.int64)
-    real = activate(layer, accumulate(layer, signal.real))
-    output = graded_layer(made, signal.messages, seed=CALIBRATION_SEED, sample=sample)
-    expected, variance = output.counts.astype(np.float64), None
-    if isinstance(made.neuron, ExponentialThreshold):
-        # The same draws for both, so that what differs is the rates.
-        fraction = made.neuron.fraction
-        charge = np.rint(np.ldexp(real, fraction)).astype(np.int64)
-        counts = arrivals(charge, seed=CALIBRATION_SEED, sample=sample, fraction=fraction, n_max=made.neuron.n_max)
-        real = counts.astype(np.float64)
-        expected = np.ldexp(output.charge.astype(np.float64), -fraction)
-        variance = expected.mean(0)
-    return Signal(
-        real=real,
-        messages=output.counts,
-        expected=expected,
-        variance=variance,
-        scale=made.scale,
-        bounds=layer_range(made, signal.bounds).counts,
-        decoding=signal.decoding or variance is not None,
-    )
-
-
 def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig | None = None) -> Network:
     """Turn a float network into an integer one.
 
@@ -315,18 +256,10 @@ def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig |
     """
     config = config or QuantizeConfig()
     port = _input_port(network, images, config)
-    messages = port.encode(images)
-    signal = Signal(
-        real=flatten(images),
-        messages=messages,
-        expected=messages.astype(np.float64),
-        variance=None,
-        scale=np.full(port.neurons, port.scale),
-        bounds=input_range(port),
-    )
+    signal = first_signal(port, images)
     layers: list[Layer] = []
     for layer in network.layers:
         layers.append(_quantize_layer(layer, signal, config))
         if layer is not network.layers[-1]:
-            signal = _next_signal(layer, layers[-1], signal)
+            signal = next_signal(layer, layers[-1], signal)
     return Network(input=port, layers=tuple(layers), beta=network.beta)

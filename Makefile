@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 LAVA := .venv-lava
 PEERS := .venv-crosscheck
 
-.PHONY: demo docs test test-slow test-backends backends crosscheck lint types imports coverage wheel-smoke clean
+.PHONY: demo docs test test-slow test-backends backends crosscheck lint types imports coverage wheel-smoke clean bench
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -66,6 +66,17 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 	rm -rf dist build
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/python tests/wheel_smoke.py dist
+
+.venv-bench/.ready: pyproject.toml constraints.txt benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	.venv-bench/bin/python -m pip install --quiet --no-deps --requirement benchmarks/peers.txt
+	$(PYTHON) -m venv .venv-bench-brian
+	.venv-bench-brian/bin/python -m pip install --quiet brian2==2.9.0 'numpy<2.4'
+	@touch $@
+
+bench: .venv-bench/.ready  ## the simulator beside its peers, each in an environment of its own
+	OMP_NUM_THREADS=1 .venv-bench/bin/python benchmarks/simulate.py --brian .venv-bench-brian/bin/python
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) $(LAVA) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from typing import Any, Literal, Protocol, get_args
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from spiking_pvae.deploy.accounting import active_updates, population, rates_and_divergence, update_steps
-from spiking_pvae.deploy.ir import ExponentialThreshold, Network
+from spiking_pvae.deploy.accounting import update_steps
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.parts import Part, Plan, fingerprint, load_part, run_part, save_part
 from spiking_pvae.deploy.record import LatentTally, Schedule, SpikeRecord, Tally, Trace
-from spiking_pvae.deploy.reference import LayerOutput
-from spiking_pvae.deploy.streaming import delivered
+from spiking_pvae.deploy.runner import BACKENDS, BackendName, runner
 from spiking_pvae.errors import InputError
-from spiking_pvae.types import FloatArray
+from spiking_pvae.types import FloatArray, ImageShape
 
-Int64 = NDArray[np.int64]
-BackendName = Literal["auto", "numba", "reference"]
-BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
+__all__ = ["BACKENDS", "DEFAULT_STEPS", "BackendName", "ImageSource", "Repeated", "runner", "simulate"]
 
 MOST_BLOCKS = 2048
 """A record keeps its sums for at most this many blocks of samples."""
@@ -28,42 +26,42 @@ DEFAULT_STEPS = 32
 CHUNK = 512
 
 
-class Runner(Protocol):
-    """Runs a batch of encoded images through one network; the same counts on every backend."""
+class ImageSource(Protocol):
+    """Images that need not be in memory all at once: an array, a memory map, or a view such as `Repeated`."""
 
-    def __call__(
-        self, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
-    ) -> tuple[LayerOutput, ...]:
-        """Return one output a layer."""
+    def __len__(self) -> int:
+        """Return the number of images."""
+
+    def __getitem__(self, chunk: slice, /) -> FloatArray:
+        """Return float32 images of shape (samples, channels, height, width)."""
 
 
-def runner(network: Network, name: BackendName = "auto", threads: int | None = None) -> Runner:
-    """Prepare a network for a backend.
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeated:
+    """The same images several times over, each time with draws of its own, without copies.
 
     Parameters
     ----------
-    network : Network
-    name : {"auto", "numba", "reference"}
-        ``auto`` is the fastest, numba.
-    threads : int, optional
-        Threads of the compiled backend; the processors of this process if not given.
-
-    Raises
-    ------
-    InputError
-        There is no such backend, or no thread.
+    images : ndarray of float32, shape (samples, channels, height, width)
+    times : int
     """
-    if threads is not None and threads < 1:
-        raise InputError("threads", given=threads, allowed="at least 1")
-    if name == "reference":
-        from spiking_pvae.deploy.reference import run
 
-        return partial(run, network)
-    if name in {"auto", "numba"}:
-        from spiking_pvae.deploy.compiled import compile_network
+    images: FloatArray
+    times: int
 
-        return compile_network(network, threads)
-    raise InputError("backend", given=repr(name), allowed=", ".join(BACKENDS))
+    def __len__(self) -> int:
+        """Return the number of images, repetitions included."""
+        return len(self.images) * self.times
+
+    @property
+    def shape(self) -> tuple[int, *ImageShape]:
+        """Shape of the array it stands for."""
+        channels, height, width = self.images.shape[1:]
+        return len(self), channels, height, width
+
+    def __getitem__(self, chunk: slice) -> FloatArray:
+        """Return a chunk."""
+        return self.images[np.arange(*chunk.indices(len(self))) % len(self.images)]
 
 
 def _chunks(samples: int, size: int, block: int) -> Iterator[tuple[int, int]]:
@@ -75,7 +73,7 @@ def _chunks(samples: int, size: int, block: int) -> Iterator[tuple[int, int]]:
 
 def simulate(
     network: Network,
-    images: FloatArray,
+    images: ImageSource,
     *,
     seed: int = 0,
     schedule: Schedule = "graded",
@@ -84,6 +82,8 @@ def simulate(
     threads: int | None = None,
     batch: int = CHUNK,
     keep: Sequence[str] = (),
+    parts: Path | None = None,
+    scheduler: str | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> SpikeRecord:
     """Run images through an integer network and count what happens.
@@ -91,7 +91,8 @@ def simulate(
     Parameters
     ----------
     network : Network
-    images : ndarray of float32, shape (samples, channels, height, width)
+    images : ndarray of float32, shape (samples, channels, height, width), or ImageSource
+        Read chunk by chunk.
     seed : int
         Seed of the exponential thresholds; with the sample's index it determines every spike.
     schedule : {"graded", "unary", "streaming"}
@@ -107,6 +108,10 @@ def simulate(
         Samples at once; has no influence on the result.
     keep : sequence of str
         Layers whose counts and charges are kept for every sample.
+    parts : Path, optional
+        Folder in which finished chunks are kept and looked for, so that an interrupted simulation goes on.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers run the chunks; the result is the same.
     report : callable, optional
         Called with the samples done and all samples.
 
@@ -132,70 +137,95 @@ def simulate(
     names = [layer.name for layer in network.layers]
     if unknown := set(keep) - set(names):
         raise InputError("layers to keep", given=", ".join(sorted(unknown)), allowed=", ".join(names))
-    run = runner(network, backend_name, threads)
-    block = -(-len(images) // MOST_BLOCKS)
-    latent = names.index(network.latent.name)
-    neuron = network.latent.neuron
-    assert isinstance(neuron, ExponentialThreshold)
+    plan = Plan(
+        seed=seed, schedule=schedule, steps=steps, block=-(-len(images) // MOST_BLOCKS), keep=tuple(dict.fromkeys(keep))
+    )
+    chunks = list(_chunks(len(images), batch, plan.block))
+    if scheduler is not None and parts is not None:
+        raise InputError("simulation", given="a scheduler and a folder of parts", allowed="one of the two")
+    if scheduler is not None:
+        from spiking_pvae.deploy.cluster import run_on_cluster
 
+        done = run_on_cluster(network, images, chunks, plan=plan, backend_name=backend_name, address=scheduler)
+    else:
+        compiled = runner(network, backend_name, threads)
+
+        def run(chunk: FloatArray, start: int) -> Part:
+            return run_part(network, chunk, start, plan, compiled)
+
+        done = (run(images[start:stop], start) for start, stop in chunks)
+        if parts is not None:
+            done = _kept(network, images, chunks, plan=plan, folder=parts, run=run)
+    return _join(network, plan, len(images), done, report)
+
+
+def _kept(
+    network: Network,
+    images: ImageSource,
+    chunks: Sequence[tuple[int, int]],
+    *,
+    plan: Plan,
+    folder: Path,
+    run: Callable[[FloatArray, int], Part],
+) -> Iterator[Part]:
+    """Read each part back where it was kept by this very simulation, or run and keep it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for start, stop in chunks:
+        chunk = images[start:stop]
+        path = folder / f"{start:012d}-{stop:012d}.safetensors"
+        identity = fingerprint(network, chunk, plan)
+        part = load_part(path, identity, len(network.layers), plan.keep)
+        if part is None:
+            part = run(chunk, start)
+            save_part(part, path, identity)
+        yield part
+
+
+def _join(
+    network: Network,
+    plan: Plan,
+    samples: int,
+    parts: Iterator[Part],
+    report: Callable[[int, int], None] | None,
+) -> SpikeRecord:
+    """Join parts, which come in order, to a record."""
     digest = hashlib.sha256()
-    spikes: list[list[Int64]] = [[] for _ in range(len(names) + 1)]
-    events: list[list[Int64]] = [[] for _ in range(len(names) + 1)]
-    active: list[list[Int64]] = [[] for _ in names]
-    rate: list[NDArray[np.float64]] = []
-    divergence: list[NDArray[np.float64]] = []
-    kept: dict[str, list[LayerOutput]] = {name: [] for name in keep}
-    for start, stop in _chunks(len(images), batch, block):
-        messages = network.input.encode(images[start:stop])
-        outputs = run(messages, seed=seed, first_sample=start, schedule=schedule, steps=steps)
-        digest.update(np.ascontiguousarray(outputs[latent].counts, "<i4").data)
-        sent_in = delivered(network, messages, steps) if schedule == "streaming" else messages
-        populations: list[NDArray[np.signedinteger[Any]]] = [sent_in, *(output.counts for output in outputs)]
-        for index, counts in enumerate(populations):
-            fired, sent = population(counts, schedule, block)
-            spikes[index].append(fired)
-            events[index].append(sent)
-        for index, layer in enumerate(network.layers):
-            source, own = populations[index : index + 2]
-            counted = outputs[index].active
-            active[index].append(
-                active_updates(layer, source, own, schedule, block)
-                if counted is None
-                else np.add.reduceat(counted, np.arange(0, len(counted), block))
-            )
-        rates, nats = rates_and_divergence(neuron, outputs[latent].charge, block)
-        rate.append(rates)
-        divergence.append(nats)
-        for name, outputs_kept in kept.items():
-            outputs_kept.append(outputs[names.index(name)])
+    joined: list[Part] = []
+    done = 0
+    for part in parts:
+        digest.update(part.counts.data)
+        done += len(part.counts)
+        joined.append(replace(part, counts=part.counts[:0]))
         if report is not None:
-            report(stop, len(images))
-
-    durations = (0, *update_steps(network, schedule, steps))
-    blocks = -(-len(images) // block)
-    all_active = [np.zeros(blocks, np.int64), *map(np.concatenate, active)]
+            report(done, samples)
+    durations = (0, *update_steps(network, plan.schedule, plan.steps))
+    blocks = -(-samples // plan.block)
+    active = [np.zeros(blocks, np.int64)]
+    active += [np.concatenate([part.active[index] for part in joined]) for index in range(len(network.layers))]
     return SpikeRecord(
-        schedule=schedule,
-        steps=1 if schedule == "graded" else steps,
-        seed=seed,
-        block_samples=np.minimum(block, len(images) - block * np.arange(blocks, dtype=np.int64)),
+        schedule=plan.schedule,
+        steps=1 if plan.schedule == "graded" else plan.steps,
+        seed=plan.seed,
+        block_samples=np.minimum(plan.block, samples - plan.block * np.arange(blocks, dtype=np.int64)),
         tallies=tuple(
             Tally(
                 name=name,
-                spikes=np.concatenate(spikes[index]),
-                events=np.concatenate(events[index]),
+                spikes=np.concatenate([part.spikes[index] for part in joined]),
+                events=np.concatenate([part.events[index] for part in joined]),
                 steps=durations[index],
-                active=all_active[index],
+                active=active[index],
             )
-            for index, name in enumerate(["input", *names])
+            for index, name in enumerate(["input", *(layer.name for layer in network.layers)])
         ),
-        latent=LatentTally(rate=np.concatenate(rate), kl=np.concatenate(divergence)),
+        latent=LatentTally(
+            rate=np.concatenate([part.rate for part in joined]), kl=np.concatenate([part.kl for part in joined])
+        ),
         counts_sha256=digest.hexdigest(),
         traces={
             name: Trace(
-                counts=np.concatenate([output.counts for output in parts]).astype(np.int32),
-                charge=np.concatenate([output.charge for output in parts]).astype(np.int64),
+                counts=np.concatenate([part.traces[name].counts for part in joined]),
+                charge=np.concatenate([part.traces[name].charge for part in joined]),
             )
-            for name, parts in kept.items()
+            for name in plan.keep
         },
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule, SpikeRecord
-from spiking_pvae.deploy.simulate import DEFAULT_STEPS, BackendName
+from spiking_pvae.deploy.simulate import DEFAULT_STEPS, BackendName, ImageSource
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray, Split
 
@@ -50,35 +51,53 @@ class Simulate(Command):
     """What computes: the compiled kernels (numba, also auto) or the readable reference. The counts are the same."""
     threads: int | None = None
     """Threads of the compiled backend; all processors if not given. No influence on the counts."""
+    repeat: int = 1
+    """How often the images are shown, each time with draws of their own."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler whose workers run the chunks."""
     record: Path | None = None
     """Folder for the record, with the network inside; `spiking-pvae energy` reads it."""
+    resume: bool = False
+    """Go on where a simulation with this record folder was interrupted."""
     force: bool = False
     """Replace a record folder that exists."""
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Simulate and print the counts."""
         from spiking_pvae.deploy.files import load_network, save_recording
+        from spiking_pvae.deploy.simulate import Repeated
         from spiking_pvae.storage import require_free
 
+        if self.repeat < 1:
+            raise InputError("repeat", given=self.repeat, allowed="at least 1")
+        if self.resume and self.record is None:
+            raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
+        parts = None
         if self.record is not None:
             require_free(self.record, force=self.force)
+            parts = self.record.with_name(self.record.name + ".parts")
+            if not self.resume:
+                shutil.rmtree(parts, ignore_errors=True)
         network = load_network(self.network)
         images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
         transient = self.measure_transient(network, images, terminal)
         record, result = simulate(
             network,
-            images,
+            images if self.repeat == 1 else Repeated(images, self.repeat),
             terminal,
             seed=self.seed,
             schedule=self.schedule,
             steps=self.steps if transient is None else transient["steps"],
             backend=self.backend,
             threads=self.threads,
+            parts=None if self.scheduler is not None else parts,
+            scheduler=self.scheduler,
         )
         if transient is not None:
             result["transient"] = transient
-        if self.record is not None:
+        if self.record is not None and parts is not None:
             save_recording(network, record, self.record, force=self.force)
+            shutil.rmtree(parts, ignore_errors=True)
             result["record"] = str(self.record)
         terminal.emit(result, *summary(result))
         return result
@@ -111,7 +130,7 @@ def choose(images: FloatArray, samples: int | None) -> FloatArray:
 
 def simulate(
     network: Network,
-    images: FloatArray,
+    images: ImageSource,
     terminal: Terminal,
     *,
     seed: int = 0,
@@ -119,22 +138,38 @@ def simulate(
     steps: int = DEFAULT_STEPS,
     backend: BackendName = "auto",
     threads: int | None = None,
+    parts: Path | None = None,
+    scheduler: str | None = None,
 ) -> tuple[SpikeRecord, dict[str, Any]]:
     """Simulate with a progress display; return the record and its summary."""
     from spiking_pvae.deploy.simulate import simulate as run
 
     started = time.perf_counter()
+    finished = 0
     with terminal.progress("simulating", len(images)) as tick:
-        record = run(
-            network,
-            images,
-            seed=seed,
-            schedule=schedule,
-            steps=steps,
-            backend_name=backend,
-            threads=threads,
-            report=lambda done, _: tick(done),
-        )
+
+        def report(done: int, _: int) -> None:
+            nonlocal finished
+            finished = done
+            tick(done)
+
+        try:
+            record = run(
+                network,
+                images,
+                seed=seed,
+                schedule=schedule,
+                steps=steps,
+                backend_name=backend,
+                threads=threads,
+                parts=parts,
+                scheduler=scheduler,
+                report=report,
+            )
+        except KeyboardInterrupt:
+            way = "" if parts is None else "; they are kept: the same command with --resume goes on"
+            terminal.say(f"{finished} of {len(images)} inferences are done{way}")
+            raise
     seconds = time.perf_counter() - started
     per_inference = [
         {

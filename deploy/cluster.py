@@ -1,0 +1,69 @@
+"""A simulation on a Dask cluster: chunks of samples to workers, parts back, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.parts import Part, Plan, run_part
+from spiking_pvae.deploy.runner import BackendName, runner
+from spiking_pvae.errors import InputError
+from spiking_pvae.types import FloatArray
+
+if TYPE_CHECKING:
+    from spiking_pvae.deploy.simulate import ImageSource
+
+CONNECT_S = "10s"
+RETRIES = 3
+"""How often a chunk is started again, on any worker, before its error is the user's."""
+AHEAD = 4
+"""Chunks under way for each thread of the cluster: bounded memory, no idle worker."""
+
+
+def run_on_cluster(
+    network: Network,
+    images: ImageSource,
+    chunks: Sequence[tuple[int, int]],
+    *,
+    plan: Plan,
+    backend_name: BackendName,
+    address: str,
+) -> Iterator[Part]:
+    """Run chunks on the workers of a scheduler and yield their parts in order.
+
+    A chunk whose worker is lost runs again on another; draws are keyed by sample, so that its result is the same.
+
+    Raises
+    ------
+    InputError
+        Dask is not installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError:
+        raise InputError(
+            "scheduler", given=address, allowed="nothing, without Dask", remedy="pip install 'spiking-pvae[dask]'"
+        ) from None
+    try:
+        client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            "scheduler", given=f"{address} ({error})", allowed="the address of a running Dask scheduler"
+        ) from error
+    with client:
+        limit = AHEAD * max(1, sum(client.nthreads().values()))
+        waiting: list[Any] = []
+        for start, stop in chunks:
+            if len(waiting) == limit:
+                yield waiting.pop(0).result()
+            waiting.append(
+                client.submit(_run, network, images[start:stop], start, plan, backend_name, retries=RETRIES, pure=False)
+            )
+        for task in waiting:
+            yield task.result()
+
+
+def _run(network: Network, images: FloatArray, first_sample: int, plan: Plan, backend_name: BackendName) -> Part:
+    """Run one chunk on a worker, which has a thread of its own for it."""
+    return run_part(network, images, first_sample, plan, runner(network, backend_name, 1))

@@ -1,0 +1,143 @@
+"""A simulation in parts: one chunk of samples each, computed anywhere, in any order, kept on disk, joined in order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spiking_pvae.deploy.accounting import active_updates, population, rates_and_divergence
+from spiking_pvae.deploy.ir import ExponentialThreshold, Network
+from spiking_pvae.deploy.record import Schedule, Trace
+from spiking_pvae.deploy.runner import Runner
+from spiking_pvae.deploy.streaming import delivered
+from spiking_pvae.storage import load_arrays, save_arrays
+from spiking_pvae.types import FloatArray
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+PART_KIND = "spiking-pvae part of a simulation 1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What every part of a simulation shares."""
+
+    seed: int
+    schedule: Schedule
+    steps: int
+    block: int
+    keep: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """What one chunk of samples did.
+
+    Parameters
+    ----------
+    spikes, events : sequence of ndarray of int64, shape (blocks, neurons)
+        By population, the input first.
+    active : sequence of ndarray of int64, shape (blocks,)
+        By layer.
+    rate, kl : ndarray of float64, shape (blocks, latents)
+    counts : ndarray of int32, shape (samples, latents)
+        The latents' counts.
+    traces : dict of str to Trace
+        Layers that are kept.
+    """
+
+    spikes: Sequence[Int64]
+    events: Sequence[Int64]
+    active: Sequence[Int64]
+    rate: Float64
+    kl: Float64
+    counts: NDArray[np.int32]
+    traces: dict[str, Trace]
+
+
+def run_part(network: Network, images: FloatArray, first_sample: int, plan: Plan, run: Runner) -> Part:
+    """Run one chunk of images and count what happens."""
+    names = [layer.name for layer in network.layers]
+    latent = names.index(network.latent.name)
+    neuron = network.latent.neuron
+    assert isinstance(neuron, ExponentialThreshold)
+    messages = network.input.encode(images)
+    outputs = run(messages, seed=plan.seed, first_sample=first_sample, schedule=plan.schedule, steps=plan.steps)
+    sent = delivered(network, messages, plan.steps) if plan.schedule == "streaming" else messages
+    populations: list[NDArray[np.signedinteger[Any]]] = [sent, *(output.counts for output in outputs)]
+    tallies = [population(counts, plan.schedule, plan.block) for counts in populations]
+    rate, kl = rates_and_divergence(neuron, outputs[latent].charge, plan.block)
+    return Part(
+        spikes=[fired for fired, _ in tallies],
+        events=[sent for _, sent in tallies],
+        active=[
+            active_updates(layer, populations[index], populations[index + 1], plan.schedule, plan.block)
+            if counted is None
+            else np.add.reduceat(counted, np.arange(0, len(counted), plan.block))
+            for index, (layer, counted) in enumerate(
+                zip(network.layers, (output.active for output in outputs), strict=True)
+            )
+        ],
+        rate=rate,
+        kl=kl,
+        counts=np.ascontiguousarray(outputs[latent].counts, "<i4"),
+        traces={
+            name: Trace(
+                counts=outputs[names.index(name)].counts.astype(np.int32),
+                charge=outputs[names.index(name)].charge.astype(np.int64),
+            )
+            for name in plan.keep
+        },
+    )
+
+
+def fingerprint(network: Network, images: FloatArray, plan: Plan) -> str:
+    """Hash all that determines a part."""
+    digest = hashlib.sha256(repr((plan, network.input)).encode())
+    for layer in network.layers:
+        digest.update(np.ascontiguousarray(layer.synapse.weight).data)
+        fields = {name: getattr(layer.neuron, name) for name in layer.neuron.__dataclass_fields__}
+        for value in (layer.bias.value if layer.bias is not None else None, layer.synapse.exponent, *fields.values()):
+            digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()
+
+
+def save_part(part: Part, path: Path, identity: str) -> None:
+    """Keep a part; the latents' counts, nearly all 0, as places and values."""
+    arrays: dict[str, NDArray[Any]] = {"rate": part.rate, "kl": part.kl}
+    for index, (spikes, events) in enumerate(zip(part.spikes, part.events, strict=True)):
+        arrays |= {f"spikes.{index}": spikes, f"events.{index}": events}
+    arrays |= {f"active.{index}": active for index, active in enumerate(part.active)}
+    for name, trace in part.traces.items():
+        arrays |= {f"counts.{name}": trace.counts, f"charge.{name}": trace.charge}
+    places = np.flatnonzero(part.counts)
+    arrays |= {"places": places, "values": part.counts.ravel()[places], "shape": np.array(part.counts.shape)}
+    save_arrays(path, arrays, kind=PART_KIND, metadata={"identity": identity})
+
+
+def load_part(path: Path, identity: str, layers: int, keep: tuple[str, ...]) -> Part | None:
+    """Read a part back, or None where it is missing or of another simulation."""
+    if not path.exists():
+        return None
+    arrays, about = load_arrays(path, kind=PART_KIND)
+    if about["identity"] != identity:
+        return None
+    counts = np.zeros(tuple(arrays["shape"]), np.int32)
+    counts.ravel()[arrays["places"]] = arrays["values"]
+    return Part(
+        spikes=[arrays[f"spikes.{index}"] for index in range(layers + 1)],
+        events=[arrays[f"events.{index}"] for index in range(layers + 1)],
+        active=[arrays[f"active.{index}"] for index in range(layers)],
+        rate=arrays["rate"],
+        kl=arrays["kl"],
+        counts=counts,
+        traces={name: Trace(counts=arrays[f"counts.{name}"], charge=arrays[f"charge.{name}"]) for name in keep},
+    )

@@ -138,7 +138,8 @@ def scaling(rounds: int) -> dict[str, Any]:
         seconds = [value - nothing if axis == "events" else value for value in least.values()]
         sizes = [size for size, _ in points]
         slope = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-        found[axis] = {"sizes": sizes, "seconds": seconds, "exponent": slope}
+        straight = float(np.corrcoef(sizes, seconds)[0, 1] ** 2)
+        found[axis] = {"sizes": sizes, "seconds": seconds, "exponent": slope, "r2_of_a_line": straight}
     return found
 
 
@@ -204,7 +205,8 @@ def main() -> None:
         print("  x ours", {name: round(value, 1) for name, value in row["times_ours"].items()}, row["different_spikes"])
     for row in result["density"]:
         print(row["samples"], row["density"], {name: round(value, 1) for name, value in row["times_ours"].items()})
-    print({axis: round(values["exponent"], 3) for axis, values in result["scaling"].items()})
+    for axis, values in result["scaling"].items():
+        print(axis, "exponent", round(values["exponent"], 3), "R2 of a line", round(values["r2_of_a_line"], 4))
     print({name: round(value, 1) for name, value in limits.items()}, result["fraction_of_limit"], trained)
 
 

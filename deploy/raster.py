@@ -31,8 +31,10 @@ from spiking_pvae.errors import InputError, UnsupportedError
 Int64 = NDArray[np.int64]
 Raster = NDArray[np.uint8] | NDArray[np.bool_]
 
-DENSE_FROM = 0.4
+DENSE_FROM = 0.55
 """Share of inputs that spike in a step from which every weight is multiplied, where there is an instruction for it."""
+BLOCK = 4
+"""Samples whose sums lie in the cache together when every weight is multiplied."""
 REMEDY = "Use smaller weights or fewer steps."
 
 
@@ -147,21 +149,37 @@ class _Packed:
         counts = np.empty((samples, self.neurons), np.int32)
         membrane = np.empty((samples, self.neurons), np.int32)
         limits = np.zeros(2, np.int64)
-        constants = self.exponent, self.unit, self.theta, self.start
         if dense.has_dot_product() and spikes > DENSE_FROM * samples * steps * self.inputs:
-            received = np.empty((samples, steps, self.inputs), np.uint8)
-            bit_kernels.unpack_bits(bits, received)
-            sums = np.empty((samples, steps, self.neurons), np.int32)
-            flat = received.reshape(-1, self.inputs), sums.reshape(-1, self.neurons)
-            dense.dense_sums(self.groups, 0, self.no_correction, *flat)
-            sent = np.empty(sums.shape, np.uint8)
-            kernels.run_sums(sums, *constants, sent, counts, membrane, limits)
-            total = bit_kernels.pack_bits(sent, out)
+            total = sum(
+                self._multiply(bits[part], out[part], counts[part], membrane[part], limits)
+                for part in (slice(first, first + BLOCK) for first in range(0, samples, BLOCK))
+            )
         else:
-            total = kernels.run_events(self.rows, *constants, bits, out, counts, membrane, limits)
+            total = kernels.run_events(
+                self.rows, self.exponent, self.unit, self.theta, self.start, bits, out, counts, membrane, limits
+            )
         low, high = limits.tolist()
         output = RasterOutput(bits=out, counts=counts, membrane=membrane)
         return _Result(output, total, low << self.unit, high << self.unit)
+
+    def _multiply(
+        self,
+        bits: NDArray[np.uint64],
+        out: NDArray[np.uint64],
+        counts: NDArray[np.int32],
+        membrane: NDArray[np.int32],
+        limits: NDArray[np.int64],
+    ) -> int:
+        """Run a few samples by multiplying every weight; return the spikes."""
+        samples, steps, _ = bits.shape
+        received = np.empty((samples, steps, self.inputs), np.uint8)
+        bit_kernels.unpack_bits(bits, received)
+        sums = np.empty((samples, steps, self.neurons), np.int32)
+        flat = received.reshape(-1, self.inputs), sums.reshape(-1, self.neurons)
+        dense.dense_sums(self.groups, 0, self.no_correction, *flat)
+        sent = np.empty(sums.shape, np.uint8)
+        kernels.run_sums(sums, self.exponent, self.unit, self.theta, self.start, sent, counts, membrane, limits)
+        return bit_kernels.pack_bits(sent, out)
 
 
 class _Result(NamedTuple):

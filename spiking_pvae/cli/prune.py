@@ -77,6 +77,7 @@ class Prune(Command):
         }
         if self.budget.energy_budget is not None:
             result |= meet(pruned.model, dataset, train=run.train, options=self.budget, out=self.out, terminal=terminal)
+            result["nelbo_change_percent"] = 100 * (result["nelbo"] / before - 1)
         terminal.emit(result, summary(result))
         return result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.config import EncoderKind, ModelConfig, TrainConfig
 from spiking_pvae.data import load
 from spiking_pvae.deploy import convert
 from spiking_pvae.deploy.ir import (
@@ -90,10 +90,10 @@ def random_network(seed: int, *, convolutional: bool, zeros: float) -> tuple[Net
     return Network(input=port, layers=tuple(layers), beta=1.0), images
 
 
-def trained_network(*, pruned: bool) -> tuple[Network, FloatArray]:
+def trained_network(encoder: EncoderKind, *, pruned: bool) -> tuple[Network, FloatArray]:
     """Train on the bundled digits, prune if asked, convert; unsigned inputs."""
     dataset = load("digits")
-    model = PoissonVAE(ModelConfig(latents=24, beta=0.1), dataset.shape)
+    model = PoissonVAE(ModelConfig(latents=24, beta=0.1, encoder=encoder), dataset.shape)
     train = TrainConfig(epochs=8, batch_size=100, device="cpu")
     fit(model, dataset, train)
     if pruned:

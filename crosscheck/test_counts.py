@@ -38,8 +38,10 @@ CASES = [
         for seed in range(4)
         for zeros in (0.0, 0.4)
     ),
-    ("trained", ("trained", False)),
-    ("trained and pruned", ("trained", True)),
+    ("trained", ("trained", "linear", False)),
+    ("trained and pruned", ("trained", "linear", True)),
+    ("trained, convolutional", ("trained", "conv", False)),
+    ("trained, convolutional and pruned", ("trained", "conv", True)),
 ]
 
 
@@ -49,7 +51,7 @@ def case(request: pytest.FixtureRequest) -> Case:
     if kind == "random":
         seed, convolutional, zeros = rest
         return random_network(seed, convolutional=convolutional, zeros=zeros)
-    return trained_network(pruned=rest[0])
+    return trained_network(rest[0], pruned=rest[1])
 
 
 def ours(case: Case, schedule: str = "graded", *, zeros_count: bool = False) -> tuple[list[int], list[int]]:

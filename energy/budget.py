@@ -8,8 +8,9 @@ energy that it moves, the latents':
 
     log beta <- log beta + (log E_latents - log (budget - E_rest)) / s,    s = - d log E_latents / d log beta
 
-with s the secant of the last two measurements. What the latents do not cause, E_rest, no beta changes: it is the least
-that training can reach, and a smaller budget is refused with that figure.
+with s the secant of the last two measurements, or of the nearest two that enclose the budget. What the latents do not
+cause, E_rest, no beta changes: it is the least that training can reach, and a smaller budget is refused with that
+figure.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ BETAS = (1e-3, 64.0)
 FIRST_SLOPE = 0.6
 """s before a second measurement: E_latents falls about as beta^-0.6 on natural images."""
 SLOPES = (0.15, 3.0)
-LARGEST_STEP = math.log(8.0)
+LARGEST_STEP = math.log(4.0)
 """Most that log beta moves at once."""
 
 
@@ -116,10 +117,17 @@ def parse_joules(text: str) -> float:
 def next_beta(steps: Sequence[Measured], budget: float) -> float:
     """Return the next multiplier; the budget must exceed what the latents do not cause."""
     last = steps[-1]
+    dear = [step for step in steps if step.joules > budget]
+    cheap = [step for step in steps if step.joules <= budget]
+    pair = list(steps[-2:])
+    if dear and cheap:
+        nearest = [max(dear, key=lambda step: step.beta), min(cheap, key=lambda step: step.beta)]
+        if nearest[0].beta < nearest[1].beta:
+            pair, last = nearest, nearest[0]
     slope = FIRST_SLOPE
-    if len(steps) > 1 and steps[-2].beta != last.beta and min(steps[-2].latent_joules, last.latent_joules) > 0:
-        rise = math.log(last.latent_joules / steps[-2].latent_joules)
-        slope = min(max(-rise / math.log(last.beta / steps[-2].beta), SLOPES[0]), SLOPES[1])
+    if len(pair) > 1 and pair[0].beta != pair[1].beta and min(step.latent_joules for step in pair) > 0:
+        rise = math.log(pair[1].latent_joules / pair[0].latent_joules)
+        slope = min(max(-rise / math.log(pair[1].beta / pair[0].beta), SLOPES[0]), SLOPES[1])
     gap = math.log(max(last.latent_joules, 1e-30) / (budget - last.rest))
     move = min(max(gap / slope, -LARGEST_STEP), LARGEST_STEP)
     return min(max(last.beta * math.exp(move), BETAS[0]), BETAS[1])

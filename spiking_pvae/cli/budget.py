@@ -59,12 +59,13 @@ def meet(
 
     assert options.energy_budget is not None
     budget, preset = parse_joules(options.energy_budget), load_preset(options.hardware)
-    images, state = dataset.validation.images[:SAMPLES], model
+    images = dataset.validation.images[:SAMPLES]
+    states = {model.config.beta: model}
     held = PruneConfig(encoder_keep=1.0, decoder_keep=1.0, epochs=options.budget_epochs, learning_rate=0.005)
     numbers: dict[str, Any] = {}
 
     def priced(beta: float) -> Measured:
-        network = convert(state, dataset.calibration())
+        network = convert(states[beta], dataset.calibration())
         report = estimate(network, simulate(network, images), preset)
         found = Measured(
             beta=beta,
@@ -75,11 +76,12 @@ def meet(
         return found
 
     def measure(beta: float) -> Measured:
-        nonlocal state
-        again = build_model(replace(state.config, beta=beta), dataset.shape)
-        again.load_state_dict(state.state_dict())
+        # Latents that fell silent at a larger beta come back slowly, so the way leads up from a smaller one.
+        start = states[max((tried for tried in states if tried <= beta), default=min(states))]
+        again = build_model(replace(start.config, beta=beta), dataset.shape)
+        again.load_state_dict(start.state_dict())
         run = prune(again, dataset, train, held, out=out)
-        state = run.model
+        states[beta] = run.model
         last = run.history[-1]
         numbers.update(
             objective=last["val_objective"],

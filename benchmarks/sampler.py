@@ -29,7 +29,7 @@ from spiking_pvae.sampling.draws import Draws
 RESULTS = Path(__file__).parent / "results" / "sampler.json"
 BATCH, LATENTS, TAU = 200, 512, 0.05
 ARRIVALS = (8, 20, 40, 87, 263)
-MEAN_RATES = (0.07, 0.3, 1.0, 5.0)
+MEAN_RATES = (0.07, 1.0, 5.0)
 ROUNDS = 5
 
 

@@ -58,6 +58,24 @@ def _counts_on_cpu(
     )
 
 
+@torch.library.impl("spiking_pvae::arrival_counts", "cuda")
+def _counts_on_cuda(
+    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+) -> tuple[Tensor, Tensor]:
+    try:
+        from spiking_pvae.sampling.arrivals_triton import sample_triton as sample
+    except ImportError:  # Triton comes with CUDA builds of torch for Linux alone
+        sample = sample_torch
+    return sample(
+        rate,
+        temperature=temperature,
+        indicator=cast(Indicator, indicator),
+        seed=seed,
+        first_sample=first_sample,
+        stream=stream,
+    )
+
+
 @torch.library.register_fake("spiking_pvae::arrival_counts")  # type: ignore[untyped-decorator]
 def _counts_of_no_data(
     rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 from importlib import import_module
 from pathlib import Path
@@ -87,6 +88,30 @@ def data_sets() -> str:
     return "\n".join(["| name | what | licence |", "|---|---|---|", *rows, ""])
 
 
+def sweep_results(folder: Path) -> str:
+    """Judge the kept tables of sweeps and draw their figures, each with the machine and the time it took."""
+    from spiking_pvae.plots import curves
+    from spiking_pvae.plots.write import save
+    from spiking_pvae.sweep.claims import judge
+    from spiking_pvae.sweep.results import TABLE, read_table
+
+    parts = []
+    for kept in sorted((Path(__file__).parent / "results").glob(f"*/{TABLE}")):
+        rows, about = read_table(kept), json.loads((kept.parent / "about.json").read_text(encoding="utf-8"))
+        name = kept.parent.name
+        claims = [f"| {_cell(c.statement)} | {c.verdict} | {_cell(c.finding)} |" for c in judge(rows)]
+        facts = [f"- {key}: {value}" for key, value in about.items()]
+        shown = []
+        for drawing in (
+            each for draw in (curves.figure_4, curves.figure_5, curves.pie, curves.front) for each in draw(rows)
+        ):
+            png, _ = save(drawing, folder / "figures" / name)
+            shown.append(f"![{drawing.text}](_generated/figures/{name}/{png.name})")
+        table = ["| claim | verdict | by which number |", "|---|---|---|", *claims]
+        parts.append("\n".join([f"## {name}", "", *facts, "", *table, "", *(f"{s}\n" for s in shown)]))
+    return "\n".join(parts)
+
+
 def changelog() -> str:
     """Return the changes without their title."""
     path = Path(__file__).parents[1] / "CHANGELOG.md"
@@ -110,6 +135,7 @@ def write(folder: Path) -> None:
         "energy-sources.md": energy_sources(),
         "data-sets.md": data_sets(),
         "changelog.md": changelog(),
+        "results.md": sweep_results(folder),
     }
     for name, text in pages.items():
         path = folder / name

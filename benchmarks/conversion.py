@@ -70,10 +70,21 @@ def table(rows: list[dict[str, Any]], made: dict[str, Any]) -> str:
     ]
     for name in dict.fromkeys((row["data"], row["encoder"], row["decoder"]) for row in rows):
         mine = {(r["bits"], r["method"]): r for r in rows if (r["data"], r["encoder"], r["decoder"]) == name}
-        cells = [f"{mine[c]['nelbo_change_percent']:+.3f} ± {mine[c]['standard_error_percent']:.3f}" for c in columns]
+        cells = [
+            f"{mine[c]['nelbo_change_percent']:+.3f} ± {mine[c]['standard_error_percent']:.3f}" if c in mine else "-"
+            for c in columns
+        ]
         first = next(iter(mine.values()))
         lines.append(f"| {name[0]} | {name[1]}, {name[2]} | {first['nelbo_float']:.2f} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def keep(rows: list[dict[str, Any]]) -> None:
+    """Write what has been measured so far."""
+    made = machine()
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "conversion.json").write_text(json.dumps({"machine": made, "rows": rows}, indent=1) + "\n")
+    (RESULTS / "conversion.md").write_text(table(rows, made))
 
 
 def main() -> None:
@@ -94,10 +105,7 @@ def main() -> None:
                 row = {"data": data, "encoder": encoder, "decoder": decoder, "epochs": epochs}
                 rows.append(row | measure(model, dataset, bits, method))
                 print({key: value for key, value in rows[-1].items() if key != "gap"}, flush=True)
-    made = machine()
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "conversion.json").write_text(json.dumps({"machine": made, "rows": rows}, indent=1) + "\n")
-    (RESULTS / "conversion.md").write_text(table(rows, made))
+                keep(rows)
 
 
 if __name__ == "__main__":

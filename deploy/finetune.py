@@ -46,7 +46,7 @@ class FinetuneConfig:
     """Passes over the training images."""
     batch_size: int = 200
     """Images a step."""
-    learning_rate: float = 0.004
+    learning_rate: float = 0.01
     """First step of Adam, as a share of a 4-bit weight's unit; falls linearly to 0."""
     seed: int = 0
     """Seed of the order of the images and of the counts."""

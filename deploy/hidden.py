@@ -68,10 +68,12 @@ def fine_format(scale: Float64, exponent: int, step: float, n_max: int) -> Hidde
     exponent : int
         Left shift of the weights.
     step : float
-        Real value of one count.
+        Wanted real value of one count; raised where no threshold is small enough.
     n_max : int
         Largest count.
     """
+    # A count of less than the smallest threshold would force the weights to a finer grid, beyond its limits.
+    step = max(step, float(scale.max()) * 2.0 ** (THRESHOLD_SHIFT - exponent))
     wanted = step * 2.0**exponent / (scale * 2**THRESHOLD_SHIFT)
     mantissa = np.clip(np.rint(wanted), THRESHOLD_MANTISSA.low, THRESHOLD_MANTISSA.high).astype(np.int64)
     follows = step * 2.0**exponent / np.left_shift(mantissa, THRESHOLD_SHIFT)

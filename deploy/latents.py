@@ -80,5 +80,5 @@ def poisson_neuron(name: str, activation: PoissonRate, unit: Float64) -> Exponen
 
 
 def largest_count(rate: float) -> int:
-    """Return a count that Poisson(rate) exceeds with a probability below 1e-20 (Bernstein's inequality)."""
-    return min(LATENT_N_MAX, math.ceil(rate + 16 * math.sqrt(rate) + 36))
+    """Return a count that Poisson(rate) exceeds with a probability below 1e-12 (Bernstein's inequality)."""
+    return min(LATENT_N_MAX, math.ceil(rate + 8 * math.sqrt(rate) + 20))

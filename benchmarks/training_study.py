@@ -122,6 +122,9 @@ def page() -> None:
                 row = mine[run]
                 figures = ("objective", "mse", "kl", "train_objective", "spikes", "largest_rate", "cpu_seconds")
                 text += f"| {run} | " + " | ".join(f"{row[key]:.1f}" for key in figures) + " |\n"
+        missing = [run for run, *_ in part() if run not in mine]
+        if missing:
+            text += f"\nNot run yet: {'; '.join(missing)}.\n"
     PAGE.write_text(text, encoding="utf-8")
 
 

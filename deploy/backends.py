@@ -185,6 +185,7 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         version=_built_in,
         install="",
         prepare=_own_format,
+        schedules=("graded", "unary", "streaming"),
     ),
     VerifyBackend(
         name="numba",

@@ -7,7 +7,7 @@ lava-dl's SDNN layers send differences and have one fixed division, by 64:
     send floor((act' - act) / 64),  act <- act'
 
 so that a layer that starts from rest says floor(max(0, W x + 64 b) / 64). A threshold of t accumulator units becomes
-part of the next layer's weights, W'_ij = rint(c W_ij 64 / t_j), with c such that the largest is 127; there is no
+part of the next layer's weights, W'_ij = rint(c W_ij 64 / t_j), with c such that the largest is 127. There is no
 largest count, biases are multiples of 64 and weights have 8 bits. The last layer only sums. So the form is exact where
 no layer fires (a linear encoder or decoder) and an approximation otherwise, whose difference is measured. Sums of
 rounded differences are not rounded sums: from the second image on a firing layer drifts by up to 1 an image, in Lava
@@ -74,19 +74,21 @@ def sdnn(segment: Segment) -> SdnnHalf:
     Raises
     ------
     LimitError
-        A layer has no weight but zeros, which lava-dl can't read, or one whose exponent does not fit.
+        A layer has no weight but zeros, which lava-dl can't read.
     """
     limits = weight_format(8)
     layers: list[SdnnLayer] = []
     scale, divide = 1.0, None
     bias = np.zeros(0, np.int64)
     for layer in map(unrolled, segment.layers):
-        weight = np.left_shift(layer.synapse.weight.astype(np.int64), layer.synapse.exponent)
+        # Accumulators count units of 2^exponent, so that the weights are the mantissas.
+        weight, scale = layer.synapse.weight.astype(np.int64), 2.0**-layer.synapse.exponent
         if divide is not None:
             folded = weight / divide
-            scale = limits.high / max(float(np.abs(folded).max()), 1e-30)
-            weight = np.rint(folded * scale).astype(np.int64)
-        limits.check(weight, layer=layer.name, remedy="Convert with a weight exponent of 0.")
+            largest = max(float(np.abs(folded).max()), 1e-30)
+            weight = np.rint(folded * (limits.high / largest)).astype(np.int64)
+            scale *= limits.high / largest
+        limits.check(weight, layer=layer.name, remedy="Convert with fewer weight bits.")
         if not weight.any():
             raise LimitError(
                 layer.name,

@@ -177,6 +177,17 @@ def test_netx_says_how_far_it_is_from_the_network(tmp_path):
     assert export(hidden, "netx", tmp_path / "hidden").manifest.difference["latent_rate_relative"] > 0
 
 
+def test_sigma_delta_form_of_shared_exponents():
+    """A shift that weights, biases and thresholds share changes the unit and nothing else."""
+    network = networks.random_network(5, bits=4, bias=False)
+    latent = network.layers[0]
+    shifted = replace(latent, synapse=replace(latent.synapse, exponent=3))
+    plain = sdnn(segments(network, "graded", 1)[0])
+    scaled = sdnn(segments(replace(network, layers=(shifted, network.layers[1])), "graded", 1)[0])
+    assert scaled.scale == plain.scale / 8
+    assert (scaled.layers[0].weight == plain.layers[0].weight).all()
+
+
 def sigma_delta_by_hand(layers, offset, images):
     """The form step by step in Python's integers, each layer a step behind the one before."""
     sigma = [[0] * len(layer.weight) for layer in layers]

@@ -300,6 +300,8 @@ def test_interrupt_leaves_nothing(tmp_path, plain_python):
     program, caller = tmp_path / "program.py", tmp_path / "caller.py"
     program.write_text(f"{BROOD}\ntime.sleep(100)\n")
     caller.write_text(
+        # A shell's background jobs, and so this test in one, start with the interrupt ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import sys; from pathlib import Path; from spiking_pvae.deploy.lava_host import run_program\n"
         "run_program(Path(sys.argv[1]), Path(sys.argv[1]).parent, {'x': 1})"
     )

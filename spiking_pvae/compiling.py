@@ -11,7 +11,10 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 
 def compiled(function: Kernel) -> Kernel:
-    """Compile a function for the types it is called with."""
+    """Compile a function for the types it is called with.
+
+    Divisions are not checked for zero: the check would keep a loop from running on vectors.
+    """
     decorate: Any = njit(nogil=True, cache=True, error_model="numpy")
     kernel: Kernel = decorate(function)
     return kernel

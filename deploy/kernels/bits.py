@@ -9,7 +9,8 @@ from llvmlite import ir
 from numba import types
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.kernels.compile import compiled, instruction
+from spiking_pvae.compiling import compiled
+from spiking_pvae.deploy.kernels.compile import instruction
 
 WORD = 64
 _INT64 = ir.IntType(64)

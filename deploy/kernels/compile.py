@@ -1,4 +1,4 @@
-"""How kernels are compiled: on first use, without the interpreter's lock, kept on disk."""
+"""Further ways to compile parts of kernels, beside `spiking_pvae.compiling.compiled`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,6 @@ from numba import njit
 from numba.extending import intrinsic
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-
-def compiled(function: Kernel) -> Kernel:
-    """Compile a function for the types it is called with.
-
-    Divisions are not checked for zero: the check would keep a loop from running on vectors.
-    """
-    decorate: Any = njit(nogil=True, cache=True, error_model="numpy")
-    kernel: Kernel = decorate(function)
-    return kernel
 
 
 def inlined(function: Kernel) -> Kernel:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.kernels.compile import compiled
+from spiking_pvae.compiling import compiled
 
 
 def pack_taps(weight: NDArray[np.int8], groups: int) -> NDArray[np.int8]:

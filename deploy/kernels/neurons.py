@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spiking_pvae.compiling import compiled
 from spiking_pvae.deploy.exponential import INTERPOLATION_BITS, LOG2, LOG_TABLE, PRECISION
-from spiking_pvae.deploy.kernels.compile import compiled, inlined
+from spiking_pvae.deploy.kernels.compile import inlined
 from spiking_pvae.deploy.philox import MULTIPLIERS, ROUNDS, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])

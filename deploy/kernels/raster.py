@@ -16,7 +16,8 @@ from numba import types
 from numba.core import cgutils
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.kernels.compile import compiled, instruction
+from spiking_pvae.compiling import compiled
+from spiking_pvae.deploy.kernels.compile import instruction
 
 TILE = 64
 FLUSH = 256

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.kernels.compile import compiled
+from spiking_pvae.compiling import compiled
 
 LN2 = float(np.log(2.0))
 ATANH = tuple(2.0 / (2 * term + 1) for term in range(14))

@@ -69,7 +69,7 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 
 .venv-bench/.ready: pyproject.toml constraints.txt benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	.venv-bench/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[exports]'
 	.venv-bench/bin/python -m pip install --quiet --no-deps --requirement benchmarks/peers.txt
 	$(PYTHON) -m venv .venv-bench-brian
 	.venv-bench-brian/bin/python -m pip install --quiet brian2==2.9.0 'numpy<2.4'

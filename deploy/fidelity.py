@@ -26,6 +26,7 @@ from spiking_pvae.deploy.ir import ExponentialThreshold, Network, Readout
 from spiking_pvae.deploy.judge import FIGURES, SEED, Figures, Judged, atoms, draw, join, judge_counts, judge_rates
 from spiking_pvae.deploy.reference import LayerOutput
 from spiking_pvae.deploy.simulate import runner
+from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
 Float64 = NDArray[np.float64]
@@ -55,7 +56,7 @@ class Fidelity:
     worst_latent_correlation : float
         Least correlation of one latent's rates, over latents that vary.
     gap : dict of str to float
-        Change of the -ELBO by cause; sums to the whole.
+        Change of the -ELBO by cause; the other entries sum to `total`.
     parts : dict of str to dict of str to float
         The same for each figure of `Figures`, by cause.
     layers : tuple of LayerAgreement
@@ -151,7 +152,16 @@ def fidelity(source: FloatNetwork, network: Network, images: FloatArray, *, step
     Returns
     -------
     Fidelity
+
+    Raises
+    ------
+    InputError
+        No images, or `steps` below 1.
     """
+    if len(images) == 0:
+        raise InputError("images", given="none", allowed="at least one")
+    if steps is not None and steps < 1:
+        raise InputError("unary steps", given=steps, allowed="at least 1")
     neuron = network.latent.neuron
     assert isinstance(neuron, ExponentialThreshold)
     every = variants(source, network)
@@ -212,9 +222,7 @@ def _report(
         float_figures=figures["exact"],
         integer_figures=integer,
         nelbo_change_percent=parts["nelbo"]["total"] * scale,
-        standard_error_percent=float(change.std(ddof=1) / np.sqrt(len(change)) * abs(scale))
-        if len(change) > 1
-        else 0.0,
+        standard_error_percent=_standard_error(change) * abs(scale),
         expectation="exact" if exact_expectation else "common draws",
         gap=parts["nelbo"],
         parts=parts,

@@ -108,7 +108,7 @@ def _load(folder: Path, kind: str, node: type) -> Any:
         raise DamagedFileError(
             folder, f"holds '{manifest.get('format')}', not '{kind}'.", "Use the version of the package that wrote it."
         )
-    arrays, metadata = load_arrays(folder / "arrays.safetensors", kind=kind)
+    arrays, metadata = load_arrays(folder / "arrays.safetensors", kind=kind, sha256=str(manifest.get("arrays_sha256")))
     if _hash(manifest.get("tree")) != metadata.get("tree_sha256"):
         raise DamagedFileError(folder / "manifest.json", "was edited: it does not match the hash beside the arrays.")
     try:

@@ -12,7 +12,9 @@ Floating-point members (`scale`, `prior_rate`) never enter the computation; they
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +22,10 @@ from numpy.typing import NDArray
 from spiking_pvae.deploy.connections import Conv2d, Dense, Synapse
 from spiking_pvae.deploy.neurons import ConstantThreshold, ExponentialThreshold, Neuron, Readout
 from spiking_pvae.deploy.numerics import (
+    BIAS_EXPONENT,
     BIAS_MANTISSA,
+    COUNT,
     MEMBRANE,
-    PAYLOAD,
     THRESHOLD_MANTISSA,
     IntegerFormat,
     input_format,
@@ -154,26 +157,44 @@ class Layer:
     scale: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        if self.scale.shape != (self.neurons,):
-            raise InputError(
-                f"scale of layer '{self.name}'", given=f"shape {self.scale.shape}", allowed=f"shape ({self.neurons},)"
-            )
         if self.synapse.outputs != self.neurons:
             raise InputError(
                 f"synapses of layer '{self.name}'",
                 given=f"{self.synapse.outputs} outputs",
                 allowed=f"{self.neurons}, the size of the population",
             )
+        for what, values in self._members():
+            if values.shape != (self.neurons,):
+                raise InputError(
+                    f"{what} of layer '{self.name}'", given=f"shape {values.shape}", allowed=f"shape ({self.neurons},)"
+                )
         if self.bias is not None:
+            BIAS_EXPONENT.check(self.bias.exponent, layer=self.name, remedy="Use a smaller bias.")
             BIAS_MANTISSA.check(self.bias.mantissa, layer=self.name, remedy="Use a larger bias exponent.")
             MEMBRANE.check(self.bias.value, layer=self.name, remedy="Use a smaller bias, or a larger weight scale.")
         if isinstance(self.neuron, ConstantThreshold):
             THRESHOLD_MANTISSA.check(self.neuron.mantissa, layer=self.name, remedy="Use a smaller weight exponent.")
-            PAYLOAD.check(self.neuron.n_max, layer=self.name, remedy="Lower n_max.")
+            COUNT.check(self.neuron.n_max, layer=self.name, remedy="Choose n_max in this range.")
         if isinstance(self.neuron, ExponentialThreshold):
             largest = self.neuron.charge(np.full(self.neurons, MEMBRANE.high, np.int64))
             MEMBRANE.check(largest, layer=self.name, remedy="Use fewer fractional bits or a lower clamp.")
-            PAYLOAD.check(self.neuron.n_max, layer=self.name, remedy="Lower n_max.")
+            COUNT.check(self.neuron.n_max, layer=self.name, remedy="Choose n_max in this range.")
+
+    def _members(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield what must have one value a neuron; compiled code reads it without looking at its length."""
+        yield "scale", self.scale
+        if self.bias is not None:
+            yield "bias", self.bias.mantissa
+        match self.neuron:
+            case ConstantThreshold():
+                yield "threshold mantissas", self.neuron.mantissa
+            case ExponentialThreshold():
+                for name in ("gain", "gain_shift", "rate", "rate_shift", "prior_rate"):
+                    yield name, getattr(self.neuron, name)
+            case Readout():
+                return
+            case _:
+                assert_never(self.neuron)
 
     @property
     def neurons(self) -> int:

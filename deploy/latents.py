@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.deploy.floatnet import PoissonRate
 from spiking_pvae.deploy.ir import ExponentialThreshold
-from spiking_pvae.deploy.numerics import MEMBRANE, mantissa_exponent
+from spiking_pvae.deploy.numerics import LARGEST_SHIFT, MEMBRANE, mantissa_exponent
 from spiking_pvae.errors import LimitError
 
 Float64 = NDArray[np.float64]
@@ -66,13 +66,16 @@ def poisson_neuron(name: str, activation: PoissonRate, unit: Float64) -> Exponen
         )
     gain, gain_shift = mantissa_exponent(unit * 2**LOG_FRACTION, GAIN_BITS)
     rate, rate_exponent = mantissa_exponent(prior_rate, RATE_BITS)
+    shift = rate_exponent + table_fraction - fraction
+    # Beyond this shift every rate rounds to 0.
+    rate, shift = np.where(shift > LARGEST_SHIFT, 0, rate), np.minimum(shift, LARGEST_SHIFT)
     return ExponentialThreshold(
         gain=gain,
         gain_shift=gain_shift,
         table=table,
         table_low=low,
         rate=rate,
-        rate_shift=rate_exponent + table_fraction - fraction,
+        rate_shift=shift,
         fraction=fraction,
         n_max=largest_count(largest),
         prior_rate=prior_rate,

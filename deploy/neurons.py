@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.numerics import THRESHOLD_SHIFT, round_shift
+from spiking_pvae.deploy.numerics import LARGEST_SHIFT, THRESHOLD_SHIFT, round_shift
 from spiking_pvae.errors import InputError
 
 Int64 = NDArray[np.int64]
@@ -76,10 +76,9 @@ class ExponentialThreshold:
 
     def __post_init__(self) -> None:
         for name, shifts in (("gain_shift", self.gain_shift), ("rate_shift", self.rate_shift)):
-            if shifts.min() < 1 or shifts.max() > 62:
-                raise InputError(
-                    f"{name} of Poisson neurons", given=f"{shifts.min()} .. {shifts.max()}", allowed="1 .. 62"
-                )
+            if shifts.min() < 1 or shifts.max() > LARGEST_SHIFT:
+                given, allowed = f"{shifts.min()} .. {shifts.max()}", f"1 .. {LARGEST_SHIFT}"
+                raise InputError(f"{name} of Poisson neurons", given=given, allowed=allowed)
 
     def charge(self, accumulator: Int64) -> Int64:
         """Return the rate q of each accumulator; shape (..., neurons) to the same shape."""

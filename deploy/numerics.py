@@ -59,6 +59,10 @@ BIAS_MANTISSA = IntegerFormat("13-bit bias mantissa", -(2**12), 2**12 - 1)
 MEMBRANE = IntegerFormat("24-bit membrane", -(2**23), 2**23 - 1)
 THRESHOLD_SHIFT = 6
 THRESHOLD_MANTISSA = IntegerFormat("17-bit threshold mantissa", 1, 2**17 - 1)
+LARGEST_SHIFT = 62
+"""A right shift by more would leave nothing of a 64-bit product, and is not defined beyond 63."""
+BIAS_EXPONENT = IntegerFormat("bias exponent", 0, 23)
+COUNT = IntegerFormat("24-bit count of a graded message", 1, 2**23 - 1)
 PAYLOAD = IntegerFormat("24-bit graded payload", -(2**23), 2**23 - 1)
 
 

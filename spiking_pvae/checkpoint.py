@@ -190,14 +190,18 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 def save_run(folder: Path, run: Run) -> None:
     """Write the finished model and the manifest of its run."""
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in run.model.state_dict().items()}
-    sha256 = save_arrays(folder / "model.safetensors", arrays, kind=MODEL_KIND, metadata={})
+    settings = settings_of(run.model, run.train, run.data, run.fingerprint)
+    # The weights keep the settings too, so that an edited manifest is noticed.
+    sha256 = save_arrays(
+        folder / "model.safetensors", arrays, kind=MODEL_KIND, metadata={"settings": json.dumps(settings)}
+    )
     write_json(
         folder / "run.json",
         {
             "format": RUN_KIND,
             "version": __version__,
             "torch": str(torch.__version__),
-            **settings_of(run.model, run.train, run.data, run.fingerprint),
+            **settings,
             "steps": run.steps,
             "epoch": run.epoch,
             "seconds": run.seconds,
@@ -236,7 +240,12 @@ def load_run(folder: Path | str) -> Run:
     manifest = read_json(folder / "run.json")
     if manifest.get("format") != RUN_KIND:
         raise DamagedFileError(folder / "run.json", f"holds '{manifest.get('format')}', not '{RUN_KIND}'.")
-    arrays, _ = load_arrays(folder / "model.safetensors", kind=MODEL_KIND)
+    arrays, metadata = load_arrays(
+        folder / "model.safetensors", kind=MODEL_KIND, sha256=str(manifest.get("model_sha256"))
+    )
+    settings = json.loads(metadata["settings"])
+    if settings != {key: manifest.get(key) for key in settings}:
+        raise DamagedFileError(folder / "run.json", "was edited: its settings are not those of the weights beside it.")
     try:
         config = ModelConfig(**manifest["model"])
         train = TrainConfig(**manifest["train"])

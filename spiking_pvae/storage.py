@@ -34,24 +34,27 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def require_free(folder: Path, *, force: bool) -> None:
+def require_free(folder: Path, *, force: bool, kind: str | None = None) -> None:
     """Refuse a folder that exists, before any work is done.
 
     Raises
     ------
     InputError
-        It exists and `force` is not set.
+        It exists and `force` is not set, or it was not written as `kind`.
     """
     if folder.exists() and not force:
         raise InputError(
             "output", given=f"{folder}, which exists", allowed="a new folder", remedy="Overwrite with --force."
         )
+    manifest = folder / "manifest.json"
+    if folder.exists() and kind and not (manifest.is_file() and read_json(manifest).get("format") == kind):
+        raise InputError("output", given=f"{folder}, which holds something else", allowed="a new folder")
 
 
 @contextmanager
@@ -72,7 +75,7 @@ def replacing_folder(folder: Path, *, kind: str, force: bool) -> Iterator[Path]:
     InputError
         The folder exists and may not be replaced, or can't be written.
     """
-    require_free(folder, force=force)
+    require_free(folder, force=force, kind=kind)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -82,15 +85,32 @@ def replacing_folder(folder: Path, *, kind: str, force: bool) -> Iterator[Path]:
         ) from error
     try:
         yield temporary
-        temporary.chmod(0o755)
+        temporary.chmod(0o777 & ~_umask())
         if folder.exists():
-            manifest = folder / "manifest.json"
-            if not manifest.is_file() or read_json(manifest).get("format") != kind:
-                raise InputError("output", given=f"{folder}, which holds something else", allowed="a new folder")
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+            _swap(folder, temporary)
+        else:
+            temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap(folder: Path, new: Path) -> None:
+    """Put `new` in the place of `folder`; the old one is only removed once the new one is there."""
+    aside = new.with_name(f"{new.name}.old")
+    folder.rename(aside)
+    try:
+        new.rename(folder)
+    except BaseException:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _umask() -> int:
+    """Return the permissions that new files of this process must not have."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
 
 
 def write_text(path: Path, text: str) -> None:
@@ -167,8 +187,16 @@ def save_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, kind: str, me
     return sha256
 
 
-def load_arrays(path: Path, *, kind: str) -> tuple[Arrays, dict[str, str]]:
+def load_arrays(path: Path, *, kind: str, sha256: str | None = None) -> tuple[Arrays, dict[str, str]]:
     """Read what `save_arrays` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+        What the file must be.
+    sha256 : str, optional
+        What `save_arrays` returned, where the manifest beside the file keeps it: another file's content is refused.
 
     Returns
     -------
@@ -202,5 +230,7 @@ def load_arrays(path: Path, *, kind: str) -> tuple[Arrays, dict[str, str]]:
     stored = metadata.pop(_HASH, None)
     if stored != digest(arrays, metadata):
         raise DamagedFileError(path, "was edited or damaged: its content does not match its sha256.")
+    if sha256 is not None and stored != sha256:
+        raise DamagedFileError(path, "is not the file that the manifest beside it was written with.")
     metadata.pop(_FORMAT)
     return arrays, metadata

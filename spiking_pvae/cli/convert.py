@@ -47,9 +47,10 @@ class Convert(Command):
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Convert, save, compare and print."""
         from spiking_pvae.checkpoint import load_run
+        from spiking_pvae.deploy.files import NETWORK_KIND
         from spiking_pvae.storage import require_free
 
-        require_free(self.out, force=self.force)
+        require_free(self.out, force=self.force, kind=NETWORK_KIND)
         run = load_run(self.run)
         dataset = load_data(run.data, self.data_folder, terminal)
         if self.finetune < 0:

@@ -49,7 +49,11 @@ def test_edited_run_is_refused(folder):
     path, _ = folder
     content = (path / "run.json").read_text()
     (path / "run.json").write_text(content.replace('"latents": 24', '"latents": 25'))
-    with pytest.raises(DamagedFileError, match="does not fit together"):
+    with pytest.raises(DamagedFileError, match="was edited"):
+        load_run(path)
+    (path / "run.json").write_text(content)
+    (path / "run.json").write_text(content.replace('"beta": 0.2', '"beta": 0.3'))
+    with pytest.raises(DamagedFileError, match="was edited"):
         load_run(path)
     (path / "run.json").write_text(content)
     weights = bytearray((path / "model.safetensors").read_bytes())

@@ -7,7 +7,7 @@ import torch
 
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy import QuantizeConfig, fidelity, lower, quantize, simulate
-from spiking_pvae.errors import UnsupportedError
+from spiking_pvae.errors import InputError, UnsupportedError
 from spiking_pvae.evaluation import evaluate
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.training import fit
@@ -69,3 +69,13 @@ def test_unsupported_module_is_named(trained):
     changed.encoder.append(torch.nn.SiLU())
     with pytest.raises(UnsupportedError, match=r"encoder\.2.*SiLU.*nn\.ReLU"):
         lower(changed)
+
+
+def test_bad_arguments(trained):
+    model, dataset = trained
+    source = lower(model)
+    network = quantize(source, dataset.calibration())
+    with pytest.raises(InputError, match="unary steps"):
+        fidelity(source, network, dataset.validation.images, steps=0)
+    with pytest.raises(InputError, match="images"):
+        fidelity(source, network, dataset.validation.images[:0])

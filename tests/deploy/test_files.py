@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import networks
 import numpy as np
@@ -121,3 +123,28 @@ def test_output_that_can_not_be_written(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="written"):
         save_network(networks.random_network(0), tmp_path / "file" / "net")
+
+
+def test_arrays_of_another_network_are_refused(tmp_path):
+    """Both folders are whole, with the same tree; only the hash in the manifest tells them apart."""
+    for seed in (0, 1):
+        save_network(networks.random_network(seed), tmp_path / str(seed))
+    shutil.copy(tmp_path / "1" / "arrays.safetensors", tmp_path / "0" / "arrays.safetensors")
+    with pytest.raises(DamagedFileError, match="manifest"):
+        load_network(tmp_path / "0")
+
+
+def test_an_interrupted_replacement_keeps_the_old_folder(tmp_path, monkeypatch):
+    save_network(networks.random_network(0), tmp_path / "net")
+    rename = Path.rename
+
+    def interrupted(self, target):
+        if Path(target) == tmp_path / "net" and not self.name.endswith(".old"):
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_network(networks.random_network(1), tmp_path / "net", force=True)
+    same(load_network(tmp_path / "net"), networks.random_network(0))
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]

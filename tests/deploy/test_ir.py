@@ -23,12 +23,24 @@ def test_thresholds_biases_and_payloads():
         neuron = ConstantThreshold(mantissa=np.full(3, mantissa, np.int32), n_max=5)
         with pytest.raises(LimitError, match=r"'hidden0'.*17-bit threshold mantissa.*weight exponent"):
             replace(layer, neuron=neuron)
-    with pytest.raises(LimitError, match="24-bit graded payload"):
+    with pytest.raises(LimitError, match="24-bit count"):
         replace(layer, neuron=ConstantThreshold(mantissa=np.ones(3, np.int32), n_max=2**23))
     with pytest.raises(LimitError, match="13-bit bias mantissa"):
         replace(layer, bias=Bias(mantissa=np.full(3, 4096, np.int16), exponent=0))
     with pytest.raises(LimitError, match="24-bit membrane"):
         replace(layer, bias=Bias(mantissa=np.full(3, 4095, np.int16), exponent=12))
+
+
+@pytest.mark.parametrize("name", ["gain", "gain_shift", "rate", "rate_shift", "prior_rate"])
+def test_one_value_a_neuron(name):
+    """Compiled code would read past the end of a shorter array."""
+    layer = networks.random_network(0, bias=True).latent
+    with pytest.raises(InputError, match=name):
+        replace(layer, neuron=replace(layer.neuron, **{name: getattr(layer.neuron, name)[:1]}))
+    with pytest.raises(InputError, match="bias"):
+        replace(layer, bias=Bias(mantissa=layer.bias.mantissa[:1], exponent=0))
+    with pytest.raises(LimitError, match="bias exponent"):
+        replace(layer, bias=Bias(mantissa=layer.bias.mantissa, exponent=-1))
 
 
 def test_rates_beyond_the_membrane():

@@ -1,6 +1,7 @@
 """Quantisation: fixed point against exact mathematics, scales against brute force, limits as errors."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -135,6 +136,20 @@ def test_unsigned_inputs_use_every_level():
     signed = quantize(float_network(rng), images - 0.5, QuantizeConfig(calibration="max"))
     assert signed.input.signed
     assert abs(signed.input.encode(images - 0.5)).max() == 127
+
+
+def test_a_latent_that_never_fires_does_not_stop_the_conversion():
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(50, 1, 4, 4)).astype(np.float32)
+    source = float_network(rng)
+    activation = source.layers[0].activation
+    log_rate = activation.prior_log_rate.copy()
+    log_rate[0] = -60.0
+    silent = replace(source.layers[0], activation=replace(activation, prior_log_rate=log_rate))
+    neuron = quantize(replace(source, layers=(silent, *source.layers[1:])), images).latent.neuron
+    charge = neuron.charge(np.full(12, 2**20, np.int64))
+    assert charge[0] == 0
+    assert (charge[1:] > 0).any()
 
 
 def test_rates_that_do_not_fit():

@@ -122,6 +122,15 @@ def prepare_folder(folder: Path, *, force: bool, resume: bool = False) -> None:
         ) from error
 
 
+def clear_run(folder: Path) -> None:
+    """Take away the run that a folder holds, before another begins in it.
+
+    The manifest goes first: without it nothing of the old run is taken for a finished one, whenever this is stopped.
+    """
+    for name in ("run.json", CHECKPOINT, "model.safetensors", "scalars.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+
+
 def settings_of(model: VAE, train: TrainConfig, data: str, fingerprint: str) -> dict[str, Any]:
     """Collect what identifies a run, as JSON values."""
     return {

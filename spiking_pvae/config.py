@@ -114,7 +114,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "an integer of at least 1")
-        for name in ("seed", "warmup_epochs", "patience"):
+        _require(0 <= self.seed < 2**63, "seed", self.seed, "an integer of at least 0 and below 2**63")
+        for name in ("warmup_epochs", "patience"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "an integer of at least 0")
         for name in ("learning_rate", "gradient_clip"):
             value = getattr(self, name)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.errors import InputError
-from spiking_pvae.model import VAE
+from spiking_pvae.model import VAE, evaluating
 from spiking_pvae.objective import expected_reconstruction, squared_error
 from spiking_pvae.sampling.draws import Draws
 from spiking_pvae.types import ImageSet
@@ -99,9 +99,8 @@ def sparseness(activity_sum: Tensor, square_sum: Tensor, count: int) -> float:
     return float(((1 - ratio) / (1 - 1 / count)).mean())
 
 
-@torch.no_grad()
 def evaluate(model: VAE, images: ImageSet, *, seed: int = 0) -> Evaluation:
-    """Measure a model on held-out images.
+    """Measure a model on held-out images, in evaluation mode; the model stays as it is.
 
     Parameters
     ----------
@@ -127,25 +126,26 @@ def evaluate(model: VAE, images: ImageSet, *, seed: int = 0) -> Evaluation:
         key: [] for key in ("mse", "mean_error", "variance", "kl", "activity", "zeros", "z", "zz")
     }
     per_latent = torch.zeros(3, latents, dtype=torch.float64, device=device)  # sums of KL, z and z^2
-    for place, chunk in enumerate(torch.split(torch.from_numpy(images.images), CHUNK)):
-        batch = chunk.to(device)
-        draws = Draws(seed=seed, first_sample=place * CHUNK)
-        posterior = model.posterior(batch)
-        kl, counts = posterior.kl(), posterior.sample(draws)
-        centred = batch - batch.flatten(1).mean(1).view(-1, 1, 1, 1)
-        values = {
-            "mse": expected_reconstruction(model, batch, posterior, draws),
-            "mean_error": squared_error(batch, model.decode(posterior.mean)),
-            "variance": centred.square().flatten(1).sum(1),
-            "kl": kl.sum(1),
-            "activity": posterior.activity.sum(1),
-            "zeros": (counts == 0).double().mean(1),
-            "z": counts.sum(1),
-            "zz": counts.square().sum(1),
-        }
-        for key, value in values.items():
-            per_sample[key].append(value.double())
-        per_latent += torch.stack([kl.double().sum(0), counts.double().sum(0), counts.double().square().sum(0)])
+    with torch.no_grad(), evaluating(model):
+        for place, chunk in enumerate(torch.split(torch.from_numpy(images.images), CHUNK)):
+            batch = chunk.to(device)
+            draws = Draws(seed=seed, first_sample=place * CHUNK)
+            posterior = model.posterior(batch)
+            kl, counts = posterior.kl(), posterior.sample(draws)
+            centred = batch - batch.flatten(1).mean(1).view(-1, 1, 1, 1)
+            values = {
+                "mse": expected_reconstruction(model, batch, posterior, draws),
+                "mean_error": squared_error(batch, model.decode(posterior.mean)),
+                "variance": centred.square().flatten(1).sum(1),
+                "kl": kl.sum(1),
+                "activity": posterior.activity.sum(1),
+                "zeros": (counts == 0).double().mean(1),
+                "z": counts.sum(1),
+                "zz": counts.square().sum(1),
+            }
+            for key, value in values.items():
+                per_sample[key].append(value.double())
+            per_latent += torch.stack([kl.double().sum(0), counts.double().sum(0), counts.double().square().sum(0)])
 
     sample = {key: torch.cat(value) for key, value in per_sample.items()}
     varies = sample["variance"] > 0

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -101,6 +104,21 @@ class PoissonVAE(VAE):
     def prior_log_rate(self) -> Tensor:
         """Prior log-rates u0; shape (latents,)."""
         return self.latents.prior_log_rate
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put a model into evaluation mode, where batch norm neither uses nor changes statistics of the images at hand.
+
+    Afterwards, also after an error, every part is in the mode it was in.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def build_model(config: ModelConfig, image_shape: ImageShape = (1, 16, 16), *, seed: int = 0) -> VAE:

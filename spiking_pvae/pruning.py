@@ -30,7 +30,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from spiking_pvae.checkpoint import Run
 from spiking_pvae.config import TrainConfig
-from spiking_pvae.model import VAE
+from spiking_pvae.model import VAE, evaluating
 from spiking_pvae.prune_config import PruneConfig
 from spiking_pvae.training import fit
 from spiking_pvae.training.loop import Report
@@ -117,7 +117,8 @@ def kept_sparse(model: VAE, images: Tensor, config: PruneConfig, steps: int) -> 
         step += 1
         hold(held)  # first, so that what is gone does not come back into the choice
         if step == last or (step < last and step % MASK_EVERY == 0):
-            rates = model.posterior(images.to(model.device)).activity.mean(0)
+            with evaluating(model):
+                rates = model.posterior(images.to(model.device)).activity.mean(0)
             held = masks(
                 model,
                 rates,

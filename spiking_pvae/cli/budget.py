@@ -13,6 +13,8 @@ from spiking_pvae.types import Dataset
 
 SAMPLES = 2000
 """Held-out images behind a measurement."""
+SPENT = ("epochs", "steps", "seconds")
+"""Numbers of a training that add up with those of another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,8 @@ def meet(
     Returns
     -------
     dict
-        ``budget`` (the outcome) and, where training went on, the numbers of the last run.
+        ``budget`` (the outcome), the epochs, steps and seconds of all trainings here and, where there were any, the
+        numbers of the last.
     """
     from spiking_pvae.deploy import convert, simulate
     from spiking_pvae.energy import estimate, load_preset
@@ -62,7 +65,7 @@ def meet(
     images = dataset.validation.images[:SAMPLES]
     states = {model.config.beta: model}
     held = PruneConfig(encoder_keep=1.0, decoder_keep=1.0, epochs=options.budget_epochs, learning_rate=0.005)
-    numbers: dict[str, Any] = {}
+    numbers: dict[str, Any] = dict.fromkeys(SPENT, 0)
 
     def priced(beta: float) -> Measured:
         network = convert(states[beta], dataset.calibration())
@@ -84,6 +87,9 @@ def meet(
         states[beta] = run.model
         last = run.history[-1]
         numbers.update(
+            epochs=numbers["epochs"] + len(run.history),
+            steps=numbers["steps"] + run.steps,
+            seconds=numbers["seconds"] + run.seconds,
             objective=last["val_objective"],
             nelbo=last["val_mse"] + last["val_kl"],
             mse=last["val_mse"],
@@ -103,6 +109,11 @@ def meet(
             f"The least, with silent latents, is {quantity(outcome.least, 'J')}. {way}"
         )
     return {**numbers, "budget": {"hardware": preset.name, **outcome.to_json()}}
+
+
+def added(first: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:
+    """Join the numbers of a training and of those that followed: what was spent adds up, the rest is the last's."""
+    return {**first, **further, **{key: first[key] + further[key] for key in SPENT}}
 
 
 def rows_of(budget: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from spiking_pvae.cli.terminal import Terminal
+from spiking_pvae.errors import InputError
 from spiking_pvae.types import Dataset
 
 
@@ -39,7 +40,15 @@ class Command:
 
 def process_rank() -> int:
     """Return the number of this process among those that torchrun started; 0 where it started none."""
-    return int(os.environ.get("RANK", "0"))
+    rank = os.environ.get("RANK", "0")
+    if not rank.isdecimal():
+        raise InputError(
+            "environment variable RANK",
+            given=f"'{rank}'",
+            allowed="an integer of at least 0, as torchrun sets it",
+            remedy="Unset it.",
+        )
+    return int(rank)
 
 
 def load_data(name: str, folder: Path | None, terminal: Terminal) -> Dataset:

@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from spiking_pvae.cli.budget import BudgetOptions, meet, require_readable, rows_of
+from spiking_pvae.cli.budget import BudgetOptions, added, meet, require_readable, rows_of
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.prune_config import PruneConfig
@@ -76,7 +76,8 @@ class Prune(Command):
             "decoder_density": density(pruned.model.decoder),
         }
         if self.budget.energy_budget is not None:
-            result |= meet(pruned.model, dataset, train=run.train, options=self.budget, out=self.out, terminal=terminal)
+            further = meet(pruned.model, dataset, train=run.train, options=self.budget, out=self.out, terminal=terminal)
+            result = added(result, further)
             result["nelbo_change_percent"] = 100 * (result["nelbo"] / before - 1)
         terminal.emit(result, summary(result))
         return result

@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from spiking_pvae.cli.budget import BudgetOptions, meet, require_readable, rows_of
+from spiking_pvae.cli.budget import BudgetOptions, added, meet, require_readable, rows_of
 from spiking_pvae.cli.command import Command, load_data, process_rank
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.config import ModelConfig, TrainConfig
@@ -22,7 +22,7 @@ from spiking_pvae.types import Dataset
 class Train(Command):
     """Train a P-VAE.
 
-    Writes a run folder after every epoch; go on with --resume after a stop.
+    Writes a run folder, with a checkpoint about every 5 seconds; go on with --resume after a stop.
 
     With --energy-budget beta is then adapted until an inference costs that much; the command ends with 1, and says the
     least that can be reached, where it can't.
@@ -44,7 +44,7 @@ class Train(Command):
     resume: bool = False
     """Continue from the last checkpoint in the run folder."""
     force: bool = False
-    """Write into a folder that holds files."""
+    """Write into a folder that holds files; a run in it is taken away before the training begins."""
 
     @classmethod
     def defaults(cls, options: Sequence[str]) -> Train | None:
@@ -64,7 +64,10 @@ class Train(Command):
             from spiking_pvae.checkpoint import load_run
 
             model = load_run(self.out).model
-            result |= meet(model, dataset, train=self.train, options=self.budget, out=self.out, terminal=terminal)
+            further = meet(model, dataset, train=self.train, options=self.budget, out=self.out, terminal=terminal)
+            result = added(result, further)
+            # Trainings that go on with another beta end with their last weights.
+            result["best_epoch"] = result["epochs"] if further["epochs"] else result["best_epoch"]
         terminal.emit(result, summary(result))
         return result
 
@@ -117,7 +120,8 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
     last = run.history[run.epoch - 1]
     return {
         "run_dir": str(options.out),
-        "epochs": int(last["epoch"]),
+        "epochs": len(run.history),
+        "best_epoch": run.epoch,
         "steps": run.steps,
         "seconds": run.seconds,
         "objective": last["val_objective"],

@@ -54,7 +54,7 @@ class LaplacePosterior(Independent):
         """Divergence from the prior per latent, nats."""
         distance = self.parameters.standard_shift.abs()
         log_ratio = self.parameters.log_ratio
-        return torch.exp(log_ratio - distance * torch.exp(-log_ratio)) + distance - log_ratio - 1
+        return torch.expm1(log_ratio - distance * torch.exp(-log_ratio)) + distance - log_ratio
 
     def reparameterised(self, draws: Draws) -> Tensor:
         """Draw z = mu - b sign(v) log(1 - |v|), v uniform in (-1, 1), which carries its gradient."""

@@ -30,7 +30,7 @@ def soft_clamp(log_residual: Tensor, ceiling: float) -> Tensor:
 def divergence(log_residual: Tensor) -> Tensor:
     """f(u) = 1 + e^u (u - 1), the KL in units of the prior rate; same shape, nats.
 
-    Written u e^u - expm1(u), which keeps its relative precision near u = 0, where f ~ u^2 / 2.
+    Written u e^u - expm1(u), which near u = 0, where f ~ u^2 / 2, has an absolute error of about eps |u|.
     """
     return log_residual * torch.exp(log_residual) - torch.expm1(log_residual)
 

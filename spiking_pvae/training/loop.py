@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spiking_pvae.checkpoint import Run, resumable, save_run
+from spiking_pvae.checkpoint import Run, clear_run, resumable, save_run
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.errors import InputError
 from spiking_pvae.model import VAE
@@ -102,12 +102,24 @@ def _finish_epoch(job: Job, state: State) -> None:
 
 def _require_finite(objective: float, step: int) -> None:
     if not math.isfinite(objective):
-        raise InputError(
-            "training",
-            given=f"an objective of {objective} at step {step}",
-            allowed="a finite one",
-            remedy="Lower --learning-rate or --clamp, or check the scale of the images.",
-        )
+        raise _diverged(f"an objective of {objective} at step {step}")
+
+
+def _diverged(given: str) -> InputError:
+    return InputError(
+        "training",
+        given=given,
+        allowed="a finite one",
+        remedy="Lower --learning-rate or --clamp, or check the scale of the images.",
+    )
+
+
+def _save_finite(job: Job, state: State, out: Path) -> None:
+    """Write a checkpoint, unless the state is no longer finite: the last good one then stays."""
+    # The sums hold the objective of every step since the epoch began, also of those that were not looked at.
+    if not all(bool(tensor.isfinite().all()) for tensor in (state.sums, *job.model.state_dict().values())):
+        raise _diverged(f"an objective or weights that are not finite at step {state.step}")
+    save(job, state, out)
 
 
 def fit(
@@ -131,7 +143,7 @@ def fit(
     config : TrainConfig
         How to train.
     out : Path, optional
-        Run folder; without it nothing is written.
+        Run folder; without it nothing is written. A run in it that is not resumed is taken away first.
     resume : bool
         Continue from the checkpoint in `out`, if there is one: weights, optimiser, averages, schedules, data order and
         draws are those of the unbroken run, bit for bit, on the same machine with the same number of threads.
@@ -154,6 +166,8 @@ def fit(
     """
     job = prepare(model, dataset, config)
     checkpoint = resumable(out, job.settings) if resume and out is not None else None
+    if checkpoint is None and out is not None and job.runtime.rank == 0:
+        clear_run(out)
     state = begin(job, checkpoint)
     saved = time.perf_counter()
     look = 1 if job.runtime.device.type == "cpu" else CHECK_EVERY
@@ -174,7 +188,7 @@ def fit(
         now = time.perf_counter()
         due = ended if job.runtime.world > 1 else now - saved >= checkpoint_seconds
         if out is not None and job.runtime.rank == 0 and (due or state.step == job.steps):
-            save(job, state, out)
+            _save_finite(job, state, out)
             saved = time.perf_counter()
     return _conclude(job, state, dataset, out)
 
@@ -182,7 +196,7 @@ def fit(
 def _conclude(job: Job, state: State, dataset: Dataset, out: Path | None) -> Run:
     """Give the model its final weights and write the run."""
     if out is not None and job.runtime.rank == 0 and state.stopper.done:
-        save(job, state, out)
+        _save_finite(job, state, out)
     final = state.best if state.best is not None else state.average
     if final is not None:
         job.model.load_state_dict(final)

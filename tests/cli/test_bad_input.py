@@ -93,11 +93,19 @@ def test_truncated_array(tmp_path, fails):
         ("--device", "cuda:99", "device"),
         ("--device", "tpu", "device"),
         ("--clamp", "0", "clamp"),
+        ("--seed", "18446744073709551616", "seed"),
     ],
 )
 def test_bad_settings(tmp_path, fails, option, value, says):
     path = saved(tmp_path / "images.npy", good())
     assert says in fails("train", "--data", path, "--out", tmp_path / "out", option, value)
+
+
+@pytest.mark.parametrize("rank", ["x", "-1", "", "²"])
+def test_bad_rank(tmp_path, fails, monkeypatch, rank):
+    monkeypatch.setenv("RANK", rank)
+    path = saved(tmp_path / "images.npy", good())
+    assert "RANK" in fails("train", "--data", path, "--out", tmp_path / "out", *TRAIN)
 
 
 @pytest.mark.parametrize(

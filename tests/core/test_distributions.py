@@ -13,6 +13,7 @@ from spiking_pvae.distributions.gaussian import GaussianPosterior
 from spiking_pvae.distributions.grelu import ReluPosterior
 from spiking_pvae.distributions.laplace import LaplacePosterior
 from spiking_pvae.distributions.location_scale import LocationScale
+from spiking_pvae.distributions.poisson import PoissonPosterior
 from spiking_pvae.sampling.draws import Draws
 
 KINDS = list(LATENTS)
@@ -54,6 +55,23 @@ def test_location_scale_kl_against_torch(kind, theirs, values):
     ours = kind(parameters(*values)).kl()
     assert ours.item() == pytest.approx(kl_divergence(q, p).item(), rel=1e-6, abs=1e-15)
     assert ours.item() >= 0
+
+
+@pytest.mark.parametrize("u", [1e-5, -3e-4, 2e-3, -0.03])
+@pytest.mark.parametrize("kind", ["poisson", "gaussian", "laplace"])
+def test_kl_near_the_prior_in_single_precision(kind, u):
+    """The absolute error is a few times eps |u|, not eps: a handful of roundings of numbers of the size of u."""
+    given = torch.tensor([[u]])
+
+    def kl(u):
+        zero = torch.zeros_like(u)
+        if kind == "poisson":
+            return PoissonPosterior(u, zero[0]).kl()
+        between = LocationScale(zero, u, zero[0], zero[0])
+        return {"gaussian": GaussianPosterior, "laplace": LaplacePosterior}[kind](between).kl()
+
+    error = float((kl(given).double() - kl(given.double())).abs())
+    assert error <= 4 * torch.finfo(torch.float32).eps * abs(u)
 
 
 def test_categorical_kl_against_torch():

@@ -9,7 +9,8 @@ import torch
 
 from spiking_pvae.config import ModelConfig
 from spiking_pvae.evaluation import evaluate, sparseness
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import PoissonVAE, evaluating
+from spiking_pvae.training.judging import held_out
 from spiking_pvae.types import ImageSet
 
 
@@ -65,3 +66,35 @@ def test_images_without_variance_are_left_out_of_r2(model):
     whole = evaluate(model, ImageSet(images=images))
     rest = evaluate(model, ImageSet(images=images[1:]))
     assert whole.r2 == pytest.approx(rest.r2)
+
+
+def with_batch_norm():
+    built = PoissonVAE(ModelConfig(latents=5, encoder="conv", decoder="conv", channels=2, depth=1), (1, 6, 6))
+    with torch.no_grad():
+        for name, buffer in built.named_buffers():
+            if "running_mean" in name:
+                buffer.fill_(0.3)
+    return built
+
+
+def test_a_model_in_training_is_evaluated_as_one_in_use_and_stays_as_it_is():
+    images = sets.edges().validation
+    expected = evaluate(with_batch_norm().eval(), images)
+    built = with_batch_norm().train()
+    before = {name: buffer.clone() for name, buffer in built.named_buffers()}
+    assert any("running_var" in name for name in before)
+    assert evaluate(built, images) == expected
+    assert all(torch.equal(buffer, before[name]) for name, buffer in built.named_buffers())
+    assert all(module.training for module in built.modules())
+
+
+def test_every_part_returns_to_its_mode_also_after_an_error():
+    built = with_batch_norm().train()
+    built.decoder.eval()
+    modes = [module.training for module in built.modules()]
+    with pytest.raises(RuntimeError):
+        held_out(built, torch.zeros(3, 2, 6, 6))  # two channels
+    assert [module.training for module in built.modules()] == modes
+    with evaluating(built):
+        assert not any(module.training for module in built.modules())
+    assert [module.training for module in built.modules()] == modes

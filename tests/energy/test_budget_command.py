@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spiking_pvae.cli.main import main
+from spiking_pvae.energy import budget
+from spiking_pvae.energy.budget import BudgetOutcome, Measured
 
 SMALL = ("--data", "digits", "--latents", "24", "--epochs", "4", "--batch-size", "100", "--device", "cpu")
 
@@ -62,6 +65,26 @@ def test_a_budget_that_can_not_be_met_gives_the_least(tmp_path: Path, capsys: py
     assert "can't be met" in shown.err
     assert "The least" in shown.err
     assert "prune" in shown.err
+
+
+def test_what_is_spent_counts_the_further_trainings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = budget.meet_budget
+
+    def trains_twice(measure: Callable[[float], Measured], joules: float, first: Measured) -> BudgetOutcome:
+        measure(2 * first.beta)
+        last = measure(4 * first.beta)
+        return search(measure, last.joules, last)
+
+    monkeypatch.setattr(budget, "meet_budget", trains_twice)
+    out = tmp_path / "run"
+    code, result = call(capsys, "train", *SMALL, "--energy-budget", "1nJ", "--budget-epochs", "3", "--out", out)
+    assert code == 0
+    last = json.loads((out / "run.json").read_text())
+    assert result["epochs"] == result["best_epoch"] == 4 + 2 * 3
+    assert result["steps"] * 3 == last["steps"] * 10
+    assert result["seconds"] > last["seconds"]
 
 
 @pytest.mark.parametrize(

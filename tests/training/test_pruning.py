@@ -91,6 +91,18 @@ def test_the_hook_is_gone_afterwards(tiny: Dataset) -> None:
     assert density(model.encoder) > 0.99
 
 
+def test_choosing_what_stays_leaves_batch_norm_as_it_is(tiny: Dataset) -> None:
+    config = ModelConfig(latents=4, encoder="conv", channels=2, depth=1)
+    model = PoissonVAE(config, tiny.shape).train()
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    assert any("running_mean" in name for name in before)
+    with pruning.kept_sparse(model, torch.from_numpy(tiny.calibration()), CONFIG, steps=1):
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert density(model.encoder) < 0.5
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    assert all(module.training for module in model.modules())
+
+
 def test_latents_that_fire_more_keep_more(tiny: Dataset) -> None:
     model = trained(tiny)
     with torch.no_grad():

@@ -14,10 +14,14 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.checkpoint import Run, load_checkpoint, load_run
+from spiking_pvae.cli.terminal import Terminal
+from spiking_pvae.cli.train import Train, train
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.model import PoissonVAE
-from spiking_pvae.training import Progress, fit
+from spiking_pvae.training import Progress, fit, loop
+from spiking_pvae.training.feeding import Batch
+from spiking_pvae.training.job import Job, State
 from spiking_pvae.types import Dataset
 
 MODEL = ModelConfig(latents=7)
@@ -79,6 +83,66 @@ def test_a_finished_run_resumed_stays_as_it_is(tiny: Dataset, tmp_path: Path) ->
 def test_the_seed_changes_the_result(tiny: Dataset) -> None:
     one, other = (run(tiny, replace(BASE, seed=seed)) for seed in (0, 1))
     assert not torch.equal(one["latents.prior_log_rate"], other["latents.prior_log_rate"])
+
+
+def test_seeds_up_to_63_bits_train_and_larger_ones_are_refused(tiny: Dataset) -> None:
+    run(tiny, replace(BASE, epochs=1, seed=2**63 - 1))
+    with pytest.raises(InputError, match="seed"):
+        replace(BASE, seed=2**63)
+
+
+def test_a_run_begun_anew_leaves_nothing_of_the_old_one(
+    tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = Train(out=tmp_path, model=MODEL, train=BASE, force=True)
+    train(tiny, options, Terminal())
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_advance", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny, options, Terminal())
+    assert "nothing was saved" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="no finished run"):
+        load_run(tmp_path)
+
+
+def test_a_refused_run_leaves_the_old_one(tiny: Dataset, tmp_path: Path) -> None:
+    run(tiny, BASE, tmp_path)
+    with pytest.raises(InputError, match="shape"):
+        fit(PoissonVAE(MODEL, (1, 5, 5)), tiny, BASE, out=tmp_path)
+    assert load_run(tmp_path).steps == 12
+
+
+def test_the_last_good_checkpoint_survives_a_divergence(
+    tiny: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance = loop._advance
+
+    def diverge(job: Job, state: State, batch: Batch) -> Tensor:
+        objective = advance(job, state, batch)
+        if state.step == 5:  # the objective, of the weights before the step, is still finite
+            next(job.model.parameters()).data.fill_(torch.nan)
+        return objective
+
+    monkeypatch.setattr(loop, "_advance", diverge)
+    with pytest.raises(InputError, match="not finite at step 5"):
+        run(tiny, BASE, tmp_path)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint.step == 4
+    assert all(bool(tensor.isfinite().all()) for tensor in checkpoint.tensors.values())
+
+
+def test_the_summary_tells_epochs_run_from_the_best(tiny: Dataset, tmp_path: Path) -> None:
+    config = CONFIGS["stopping"]
+    result = train(tiny, Train(out=tmp_path, model=MODEL, train=config), Terminal(quiet=True))
+    found = load_run(tmp_path)
+    assert result["epochs"] == len(found.history)
+    assert result["steps"] == 2 * result["epochs"]  # 37 images, 20 a step
+    assert result["best_epoch"] == found.epoch == result["epochs"] - config.patience
+    assert result["objective"] == found.history[found.epoch - 1]["val_objective"]
 
 
 def test_other_settings_are_refused_by_name(tiny: Dataset, tmp_path: Path) -> None:

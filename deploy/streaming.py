@@ -4,7 +4,7 @@ T steps present one image. Before the latents a count n is a rate: n spikes in a
 of the input and of the encoder's hidden layers (`period`). With x_j the graded message of input j, step t = 1 .. T
 delivers
 
-    d_j(t) = floor(x_j t / X) - floor(x_j (t - 1) / X)          at most one spike; x_j in every period
+    d_j(t) = sgn(x_j) (floor(|x_j| t / X) - floor(|x_j| (t - 1) / X))      at most one spike; x_j in every period
 
 and the encoder's biases are spread in the same way. Behind the latents, whose counts come once, biases are spread over
 all T steps. Every layer works on what the one before sent in the same step (on a chip one step later: layer l runs l
@@ -78,8 +78,14 @@ class _Population:
 
 
 def spread(total: Int64, step: int, period: int) -> Int64:
-    """Return the part of an amount a period that step 1, 2, ... delivers: floor(x t / X) - floor(x (t - 1) / X)."""
-    return total * step // period - total * (step - 1) // period
+    """Return the part of an amount a period that step 1, 2, ... delivers.
+
+    sgn(x) (floor(|x| t / X) - floor(|x| (t - 1) / X)): the magnitude is spread, so that inhibition is as late as
+    excitation.
+    """
+    sign: Int64 = np.sign(total)
+    size: Int64 = np.abs(total)
+    return sign * (size * step // period - size * (step - 1) // period)
 
 
 def period(network: Network) -> int:
@@ -90,8 +96,10 @@ def period(network: Network) -> int:
 
 
 def delivered(network: Network, messages: Int64, steps: int) -> Int64:
-    """Return the signed spikes that each input line sends in T steps, floor(x T / X)."""
-    return messages * steps // period(network)
+    """Return the signed spikes that each input line sends in T steps, sgn(x) floor(|x| T / X)."""
+    sign: Int64 = np.sign(messages)
+    size: Int64 = np.abs(messages)
+    return sign * (size * steps // period(network))
 
 
 def _draw(population: _Population, which: NDArray[np.bool_], *, seed: int, sample: Int64) -> None:

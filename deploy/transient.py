@@ -85,10 +85,17 @@ def transient(network: Network, images: FloatArray, steps: Sequence[int], *, see
     network : Network
     images : ndarray of float32, shape (samples, channels, height, width)
     steps : sequence of int
-        Values of T.
+        Values of T, at least one.
     seed : int
         Seed of the thresholds, the same in both schedules.
+
+    Raises
+    ------
+    InputError
+        A T is below 1.
     """
+    if min(steps) < 1:
+        raise InputError("steps", given=min(steps), allowed="at least 1")
     run = runner(network)
     messages = network.input.encode(images)
     graded = run(messages, seed=seed, first_sample=0, schedule="graded", steps=1)

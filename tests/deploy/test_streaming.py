@@ -1,6 +1,8 @@
 """The streaming schedule against its definition in big integers, and against the graded counts."""
 
+import math
 from dataclasses import replace
+from fractions import Fraction
 
 import networks
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold
 from spiking_pvae.deploy.ranges import ranges
 from spiking_pvae.deploy.simulate import runner, simulate
-from spiking_pvae.deploy.streaming import period, spread
+from spiking_pvae.deploy.streaming import delivered, period, spread
 from spiking_pvae.deploy.transient import steps_for, transient
 from spiking_pvae.errors import InputError
 
@@ -24,6 +26,29 @@ def test_spread_delivers_everything_evenly(total, period_, repeats):
     assert max(parts) - min(parts) <= 1
 
 
+@given(st.integers(-(2**23), 2**23), st.integers(1, 300), st.integers(1, 600))
+def test_inhibition_comes_as_late_as_excitation(total, period_, step):
+    amount = np.array([total, -total])
+    ours, theirs = spread(amount, step, period_)
+    assert ours == -theirs
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32), steps=st.integers(1, 40))
+def test_negated_messages_and_weights_change_nothing(seed, steps):
+    network = networks.random_network(seed, side=3, hidden=(4,))
+    first = network.layers[0]
+    mirrored = replace(first, synapse=replace(first.synapse, weight=-first.synapse.weight))
+    messages = network.input.encode(networks.random_images(seed, 3, 3, scale=3.0))
+    options = {"seed": 1, "first_sample": 0, "schedule": "streaming", "steps": steps}
+    ours = runner(network)(messages, **options)
+    theirs = runner(replace(network, layers=(mirrored, *network.layers[1:])))(-messages, **options)
+    for one, other in zip(ours, theirs, strict=True):
+        assert (one.counts == other.counts).all()
+        assert (one.charge == other.charge).all()
+    assert (delivered(network, messages, steps) == -delivered(network, -messages, steps)).all()
+
+
 def by_hand(network, messages, *, seed, sample, steps):
     """One sample, step by step, in Python integers: spikes and final charges of every layer."""
     shapes = [layer.neurons for layer in network.layers]
@@ -33,7 +58,8 @@ def by_hand(network, messages, *, seed, sample, steps):
     inside = max([network.input.format.high, *(int(bound.counts.high.max()) for bound in ranges(network)[:latent])])
 
     def part(x, t, length):
-        return x * t // length - x * (t - 1) // length
+        """What has come by step t less what had come before; of a fraction, only what is whole."""
+        return math.trunc(Fraction(x * t, length)) - math.trunc(Fraction(x * (t - 1), length))
 
     for t in range(1, steps + 1):
         flow = [part(x, t, inside) for x in messages]
@@ -128,10 +154,20 @@ def test_hidden_counts_without_inhibition_are_the_graded_ones_after_a_period():
 def test_rates_converge_to_the_graded_ones():
     network = networks.random_network(11, side=4, latents=20)
     images = networks.random_images(2, 30, scale=1.0)
-    errors = [point.rate_error for point in transient(network, images, (16, 64, 256, 1024))]
+    messages = network.input.encode(images)
+    assert messages.min() < -40 < 40 < messages.max()
+    errors = [point.rate_error for point in transient(network, images, (4, 16, 64, 256, 1024))]
     assert errors == sorted(errors, reverse=True)
+    # Few steps leave most out, but excite no more than they inhibit: better than silence, whose error is 1.
+    assert errors[0] < 1
     # Coarse early estimates are averaged over T: the error falls nearly as 1 / T.
-    assert errors[-1] < errors[1] / 6
+    assert errors[-1] < errors[2] / 6
+
+
+def test_steps_are_at_least_one():
+    network = networks.random_network(11, side=2, latents=2)
+    with pytest.raises(InputError, match="steps"):
+        transient(network, networks.random_images(2, 1, 2), (16, 0))
 
 
 def test_steps_for_an_accuracy():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,17 @@ from spiking_pvae.deploy.ir import ExponentialThreshold, Network
 from spiking_pvae.deploy.record import Schedule, Trace
 from spiking_pvae.deploy.runner import Runner
 from spiking_pvae.deploy.streaming import delivered
-from spiking_pvae.storage import load_arrays, save_arrays
+from spiking_pvae.errors import InputError
+from spiking_pvae.storage import digest, load_arrays, save_arrays
 from spiking_pvae.types import FloatArray
+from spiking_pvae.version import __version__
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 
 PART_KIND = "spiking-pvae part of a simulation 1"
+PART_NAME = re.compile(r"\d{12,}-\d{12,}\.safetensors|\.\d{12,}-\d{12,}\.safetensors\.\w+")
+"""A part, or the temporary file of one whose process was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,16 +103,65 @@ def run_part(network: Network, images: FloatArray, first_sample: int, plan: Plan
     )
 
 
+def _leaves(value: object, path: str) -> Iterator[tuple[str, object]]:
+    """Yield the members of a tree of nodes, and the types of its nodes, under their path."""
+    if is_dataclass(value):
+        yield f"{path}.node", type(value).__name__
+        for field in fields(value):
+            yield from _leaves(getattr(value, field.name), f"{path}.{field.name}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _leaves(item, f"{path}.{index}")
+    else:
+        yield path, value
+
+
 def fingerprint(network: Network, images: FloatArray, plan: Plan) -> str:
-    """Hash all that determines a part."""
-    digest = hashlib.sha256(repr((plan, network.input)).encode())
-    for layer in network.layers:
-        digest.update(np.ascontiguousarray(layer.synapse.weight).data)
-        fields = {name: getattr(layer.neuron, name) for name in layer.neuron.__dataclass_fields__}
-        for value in (layer.bias.value if layer.bias is not None else None, layer.synapse.exponent, *fields.values()):
-            digest.update(value.tobytes() if isinstance(value, np.ndarray) else repr(value).encode())
-    digest.update(np.ascontiguousarray(images).data)
-    return digest.hexdigest()
+    """Hash all that determines a part: network, images, plan and the version of the package."""
+    arrays: dict[str, NDArray[Any]] = {"images": images}
+    values = {"version": __version__}
+    for path, value in (*_leaves(network, "network"), *_leaves(plan, "plan")):
+        if isinstance(value, np.ndarray):
+            arrays[path] = value
+        else:
+            values[path] = repr(value)
+    return digest(arrays, values)
+
+
+def _kept(folder: Path) -> list[Path]:
+    """Return the parts in a folder, and what a killed process left of one."""
+    return [path for path in folder.glob("*") if PART_NAME.fullmatch(path.name)]
+
+
+def part_path(folder: Path, start: int, stop: int) -> Path:
+    """Return where the part of samples start .. stop - 1 is kept."""
+    return folder / f"{start:012d}-{stop:012d}.safetensors"
+
+
+def require_parts_only(folder: Path) -> None:
+    """Refuse a folder for parts that holds anything else; it need not exist.
+
+    Raises
+    ------
+    InputError
+        It is a file, or holds files that are no parts of a simulation.
+    """
+    foreign = {path.name for path in folder.glob("*")} - {path.name for path in _kept(folder)}
+    if foreign or (folder.exists() and not folder.is_dir()):
+        raise InputError(
+            "folder of parts",
+            given=f"{folder}, which holds {min(foreign)}" if foreign else f"{folder}, a file",
+            allowed="a folder with nothing but parts of a simulation",
+            remedy="Move it, or name another record.",
+        )
+
+
+def remove_parts(folder: Path) -> None:
+    """Delete the parts in a folder, and the folder where it is empty then; nothing else is touched."""
+    for path in _kept(folder):
+        path.unlink()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def save_part(part: Part, path: Path, identity: str) -> None:

@@ -53,3 +53,10 @@ def runner(network: Network, name: BackendName = "auto", threads: int | None = N
 
         return compile_network(network, threads)
     raise InputError("backend", given=repr(name), allowed=", ".join(BACKENDS))
+
+
+def used(name: BackendName, schedule: Schedule) -> BackendName:
+    """Return the backend that computes: streaming has no closed form for the kernels and is left to the reference."""
+    if schedule == "streaming":
+        return "reference"
+    return "numba" if name == "auto" else name

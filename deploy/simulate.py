@@ -12,7 +12,7 @@ import numpy as np
 
 from spiking_pvae.deploy.accounting import update_steps
 from spiking_pvae.deploy.ir import Network
-from spiking_pvae.deploy.parts import Part, Plan, fingerprint, load_part, run_part, save_part
+from spiking_pvae.deploy.parts import Part, Plan, fingerprint, load_part, part_path, run_part, save_part
 from spiking_pvae.deploy.record import LatentTally, Schedule, SpikeRecord, Tally, Trace
 from spiking_pvae.deploy.runner import BACKENDS, BackendName, runner
 from spiking_pvae.errors import InputError
@@ -172,7 +172,7 @@ def _kept(
     folder.mkdir(parents=True, exist_ok=True)
     for start, stop in chunks:
         chunk = images[start:stop]
-        path = folder / f"{start:012d}-{stop:012d}.safetensors"
+        path = part_path(folder, start, stop)
         identity = fingerprint(network, chunk, plan)
         part = load_part(path, identity, len(network.layers), plan.keep)
         if part is None:

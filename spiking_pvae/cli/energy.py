@@ -100,13 +100,17 @@ class Energy(Command):
 def write_views(report: EnergyReport, record: SpikeRecord, folder: Path) -> None:
     """Write the estimate in detail as three tables."""
     from spiking_pvae.energy.views import latent_rows, neuron_rows, sample_rows
+    from spiking_pvae.storage import replacing
 
     for name, rows in (
         ("latents", list(latent_rows(report))),
         ("neurons", list(neuron_rows(report, record))),
         ("samples", list(sample_rows(report, record))),
     ):
-        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        with (
+            replacing(folder / f"{name}.csv") as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)

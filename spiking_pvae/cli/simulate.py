@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +47,8 @@ class Simulate(Command):
     accuracy: float | None = None
     """Streaming only: find the T at which the latents' rates are off by at most this share, and use it."""
     backend: BackendName = "auto"
-    """What computes: the compiled kernels (numba, also auto) or the readable reference. The counts are the same."""
+    """What computes: the compiled kernels (numba, also auto) or the readable reference, as always when streaming. The
+    counts are the same."""
     threads: int | None = None
     """Threads of the compiled backend; all processors if not given. No influence on the counts."""
     repeat: int = 1
@@ -65,6 +65,7 @@ class Simulate(Command):
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Simulate and print the counts."""
         from spiking_pvae.deploy.files import load_network, save_recording
+        from spiking_pvae.deploy.parts import remove_parts, require_parts_only
         from spiking_pvae.deploy.simulate import Repeated
         from spiking_pvae.storage import require_free
 
@@ -72,15 +73,20 @@ class Simulate(Command):
             raise InputError("repeat", given=self.repeat, allowed="at least 1")
         if self.resume and self.record is None:
             raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
-        parts = None
+        if self.resume and self.scheduler is not None:
+            raise InputError("resume", given="a scheduler, which keeps no parts", allowed="one of the two")
+        parts = record_folder = None
         if self.record is not None:
             require_free(self.record, force=self.force)
-            parts = self.record.with_name(self.record.name + ".parts")
-            if not self.resume:
-                shutil.rmtree(parts, ignore_errors=True)
+            record_folder = self.record.resolve()  # "." has no name
+            if self.scheduler is None:
+                parts = record_folder.parent / f"{record_folder.name}.parts"
+                require_parts_only(parts)
         network = load_network(self.network)
         images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
         transient = self.measure_transient(network, images, terminal)
+        if parts is not None and not self.resume:
+            remove_parts(parts)
         record, result = simulate(
             network,
             images if self.repeat == 1 else Repeated(images, self.repeat),
@@ -90,15 +96,16 @@ class Simulate(Command):
             steps=self.steps if transient is None else transient["steps"],
             backend=self.backend,
             threads=self.threads,
-            parts=None if self.scheduler is not None else parts,
+            parts=parts,
             scheduler=self.scheduler,
         )
         if transient is not None:
             result["transient"] = transient
-        if self.record is not None and parts is not None:
-            save_recording(network, record, self.record, force=self.force)
-            shutil.rmtree(parts, ignore_errors=True)
+        if record_folder is not None:
+            save_recording(network, record, record_folder, force=self.force)
             result["record"] = str(self.record)
+        if parts is not None:
+            remove_parts(parts)
         terminal.emit(result, *summary(result))
         return result
 
@@ -142,6 +149,7 @@ def simulate(
     scheduler: str | None = None,
 ) -> tuple[SpikeRecord, dict[str, Any]]:
     """Simulate with a progress display; return the record and its summary."""
+    from spiking_pvae.deploy.runner import used
     from spiking_pvae.deploy.simulate import simulate as run
 
     started = time.perf_counter()
@@ -187,7 +195,7 @@ def simulate(
         "schedule": schedule,
         "steps": record.steps,
         "seed": seed,
-        "backend": "numba" if backend == "auto" else backend,
+        "backend": used(backend, schedule),
         "spikes_per_inference": int(record.tally(network.latent.name).spikes.sum()) / record.samples,
         "layers": per_inference,
         "counts_sha256": record.counts_sha256,

@@ -12,6 +12,8 @@ import networks
 import numpy as np
 import pytest
 
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, InputPort, Layer, Network, Readout
+from spiking_pvae.deploy.parts import Plan, fingerprint, remove_parts, require_parts_only
 from spiking_pvae.deploy.simulate import Repeated, simulate
 from spiking_pvae.errors import DamagedFileError, InputError
 
@@ -59,6 +61,54 @@ def test_an_interrupted_simulation_goes_on(tmp_path, schedule):
     kept[1].write_bytes(kept[1].read_bytes()[:-3])
     with pytest.raises(DamagedFileError):
         simulate(network, images, parts=tmp_path / "parts", **{**options, "seed": 5})
+
+
+def test_parts_of_another_geometry_or_version_are_not_taken(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    port = InputPort(shape=(2, 6, 6), bits=8, signed=True, scale=0.05)
+    weight = rng.integers(-127, 128, (2, 2, 3, 3)).astype(np.int8)
+    square = {"padding": (1, 1), "input_shape": port.shape}
+    rest = (
+        networks.dense_layer("latents", rng, 72, networks.poisson_neuron(rng, 5), 5),
+        networks.dense_layer("readout", rng, 5, Readout(), port.neurons),
+    )
+
+    def network(**geometry):
+        synapse = Conv2d(exponent=0, bits=8, **{"weight": weight, **square, **geometry})
+        neuron = ConstantThreshold(mantissa=np.full(72, 20, np.int32), n_max=255)
+        first = Layer(name="first", shape=(2, 6, 6), synapse=synapse, bias=None, neuron=neuron, scale=np.ones(72))
+        return Network(input=port, layers=(first, *rest), beta=1.0)
+
+    images = rng.normal(0, 2, (20, *port.shape)).astype(np.float32)
+    kept = simulate(network(), images, parts=tmp_path)
+    wider = network(dilation=(2, 2), padding=(2, 2))
+    assert_same(simulate(wider, images, parts=tmp_path), simulate(wider, images))
+    assert_same(simulate(network(), images, parts=tmp_path), kept)
+
+    plan = Plan(seed=0, schedule="graded", steps=1, block=1)
+    halves = {"weight": weight.reshape(2, 1, 6, 3), "padding": (5, 1), "dilation": (2, 1), "groups": 2}
+    prints = [fingerprint(other, images, plan) for other in (network(), network(), wider, network(**halves))]
+    prints.append(fingerprint(network(), images.reshape(2, 10, *port.shape), plan))
+    monkeypatch.setattr("spiking_pvae.deploy.parts.__version__", "0.0.0")
+    prints.append(fingerprint(network(), images, plan))
+    assert prints[0] == prints[1]
+    assert len(set(prints)) == 5
+
+
+def test_only_parts_are_removed(tmp_path):
+    folder = tmp_path / "parts"
+    remove_parts(folder)
+    require_parts_only(folder)
+    simulate(networks.random_network(3), networks.random_images(1, 60), batch=20, parts=folder)
+    (folder / f".{next(folder.iterdir()).name}.a_b1c2d3").touch()  # of a process killed while it wrote
+    require_parts_only(folder)
+    (folder / "1-2.safetensors").touch()
+    with pytest.raises(InputError, match=r"1-2\.safetensors"):
+        require_parts_only(folder)
+    remove_parts(folder)
+    assert [path.name for path in folder.iterdir()] == ["1-2.safetensors"]
+    with pytest.raises(InputError, match="a file"):
+        require_parts_only(folder / "1-2.safetensors")
 
 
 def test_repeated_images_equal_copies():

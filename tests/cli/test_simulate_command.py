@@ -1,0 +1,106 @@
+"""`simulate` and `energy`: what they report, refuse, and leave alone on disk."""
+
+import csv
+import json
+
+import networks
+import numpy as np
+import pytest
+
+from spiking_pvae.cli.main import main
+from spiking_pvae.deploy.files import save_network
+from spiking_pvae.deploy.simulate import simulate
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A network folder `net` and data `images.npy`."""
+    save_network(networks.random_network(3), tmp_path / "net")
+    np.save(tmp_path / "images.npy", networks.random_images(1, 100)[:, 0])
+    return tmp_path
+
+
+@pytest.fixture
+def call(home, capsys):
+    """Run a command on the network; return its JSON object, or its message."""
+
+    def run(command, *options, data="images.npy"):
+        arguments = [command, home / "net", "--data", home / data, "--json", *options]
+        code = main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        assert code in {0, 2}
+        assert "Traceback" not in captured.err
+        return json.loads(captured.out) if code == 0 else captured.err
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("schedule", "backend", "ran"),
+    [
+        ("graded", "auto", "numba"),
+        ("unary", "numba", "numba"),
+        ("graded", "reference", "reference"),
+        ("streaming", "auto", "reference"),
+        ("streaming", "numba", "reference"),
+    ],
+)
+def test_the_backend_that_ran(call, schedule, backend, ran):
+    assert call("simulate", "--schedule", schedule, "--steps", 4, "--backend", backend)["backend"] == ran
+
+
+@pytest.mark.parametrize("schedule", ["graded", "unary", "streaming"])
+def test_no_steps(call, schedule):
+    assert "steps" in call("simulate", "--schedule", schedule, "--steps", 0)
+
+
+def test_a_folder_beside_the_record_is_not_ours(home, call):
+    foreign = home / "rec.parts" / "thesis.tex"
+    foreign.parent.mkdir()
+    foreign.write_text("x")
+    for option in ([], ["--resume"]):
+        assert "thesis.tex" in call("simulate", "--record", home / "rec", *option)
+    assert foreign.read_text() == "x"
+    assert not (home / "rec").exists()
+
+
+def test_parts_outlive_inputs_that_can_not_be_read(home, call):
+    parts = home / "rec.parts"
+    network = networks.random_network(3)
+    simulate(network, networks.random_images(1, 10), parts=parts)
+    kept = list(parts.iterdir())
+    assert kept
+    assert "missing" in call("simulate", "--record", home / "rec", data="missing.npy")
+    assert list(parts.iterdir()) == kept
+    assert call("simulate", "--record", home / "rec")["record"] == str(home / "rec")
+    assert not parts.exists()
+
+
+def test_a_cluster_keeps_no_parts_to_resume(home, call):
+    message = call("simulate", "--record", home / "rec", "--resume", "--scheduler", "tcp://127.0.0.1:1")
+    assert "resume" in message
+    assert "scheduler" in message
+
+
+def test_the_present_folder_as_record(home, call, monkeypatch):
+    first = call("simulate", "--record", home / "rec")
+    monkeypatch.chdir(home / "rec")
+    assert "exists" in call("simulate", "--record", ".")
+    again = call("simulate", "--record", ".", "--force")
+    monkeypatch.chdir(home)
+    assert again["counts_sha256"] == first["counts_sha256"]
+    assert sorted(path.name for path in home.iterdir()) == ["images.npy", "net", "rec"]
+
+
+def test_views_are_written_whole_or_not_at_all(home, call, monkeypatch):
+    views = home / "views"
+    assert call("energy", "--views", views)["views"] == str(views)
+    before = {path.name: path.read_bytes() for path in views.iterdir()}
+    assert before.keys() == {"latents.csv", "neurons.csv", "samples.csv"}
+
+    def fail(self, rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(csv.DictWriter, "writerows", fail)
+    assert main(["energy", str(home / "net"), "--data", str(home / "images.npy"), "--views", str(views), "--force"])
+    assert {path.name: path.read_bytes() for path in views.iterdir()} == before

@@ -23,7 +23,7 @@ from spiking_pvae.scalars import History, read_scalars, write_scalars
 from spiking_pvae.storage import load_arrays, read_json, save_arrays, write_json
 from spiking_pvae.version import __version__
 
-MODEL_KIND = "spiking-pvae model 1"
+MODEL_KIND = "spiking-pvae model 2"
 CHECKPOINT_KIND = "spiking-pvae checkpoint 2"
 RUN_KIND = "spiking-pvae run 1"
 

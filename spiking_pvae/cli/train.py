@@ -114,8 +114,8 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
             run = fit(model, dataset, options.train, out=options.out, resume=options.resume, report=report)
         except KeyboardInterrupt:
             saved = (options.out / "checkpoint.safetensors").is_file()
-            way_on = "Go on with the same command and --resume" if saved else "It had just begun: nothing was saved in"
-            terminal.say(f"Stopped. {way_on} ({options.out}).")
+            way_on = f"Go on with: spiking-pvae train --resume --out {options.out}, and the options of this training."
+            terminal.say(f"Stopped. {way_on if saved else 'It had just begun, so nothing was saved.'}")
             raise
     last = run.history[run.epoch - 1]
     return {

@@ -12,6 +12,7 @@ from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.devices import require_memory
 from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.model import PoissonVAE
+from spiking_pvae.storage import load_arrays, save_arrays
 from spiking_pvae.training import fit
 from spiking_pvae.training.feeding import dihedral_permutations, epoch_order
 
@@ -60,6 +61,15 @@ def test_edited_run_is_refused(folder):
     weights[-5] ^= 1
     (path / "model.safetensors").write_bytes(weights)
     with pytest.raises(DamagedFileError, match="edited or damaged"):
+        load_run(path)
+
+
+def test_weights_of_an_older_format_are_refused_by_name(folder):
+    path, _ = folder
+    weights = path / "model.safetensors"
+    arrays, _ = load_arrays(weights, kind="spiking-pvae model 2")
+    save_arrays(weights, arrays, kind="spiking-pvae model 1", metadata={})
+    with pytest.raises(DamagedFileError, match="holds 'spiking-pvae model 1'"):
         load_run(path)
 
 

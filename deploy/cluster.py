@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from spiking_pvae.dask_client import connect
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.parts import Part, Plan, run_part
 from spiking_pvae.deploy.runner import BackendName, runner
-from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
 if TYPE_CHECKING:
@@ -39,18 +39,7 @@ def run_on_cluster(
     InputError
         Dask is not installed, or no scheduler answers.
     """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError(
-            "scheduler", given=address, allowed="nothing, without Dask", remedy="pip install 'spiking-pvae[dask]'"
-        ) from None
-    try:
-        client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            "scheduler", given=f"{address} ({error})", allowed="the address of a running Dask scheduler"
-        ) from error
+    client = connect(address, CONNECT_S)
     with client:
         limit = AHEAD * max(1, sum(client.nthreads().values()))
         waiting: list[Any] = []

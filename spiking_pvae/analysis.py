@@ -16,7 +16,7 @@ from torch import Tensor
 from spiking_pvae.distributions.interface import Posterior
 from spiking_pvae.errors import InputError
 from spiking_pvae.evaluation import ACTIVE_NATS, CHUNK
-from spiking_pvae.model import VAE
+from spiking_pvae.model import VAE, evaluating
 from spiking_pvae.objective import squared_error
 from spiking_pvae.sampling.draws import Draws
 from spiking_pvae.types import FloatArray, IntArray
@@ -33,10 +33,8 @@ def _batches(model: VAE, images: FloatArray) -> Iterator[tuple[Tensor, int]]:
 @torch.no_grad()
 def _each(model: VAE, images: FloatArray, what: Callable[[Tensor, Posterior, int], Tensor]) -> Tensor:
     """Collect what a function makes of every image, in evaluation mode."""
-    mode = model.training
-    model.eval()
-    parts = [what(batch, model.posterior(batch), first).cpu() for batch, first in _batches(model, images)]
-    model.train(mode)
+    with evaluating(model):
+        parts = [what(batch, model.posterior(batch), first).cpu() for batch, first in _batches(model, images)]
     return torch.cat(parts)
 
 
@@ -72,10 +70,8 @@ def reconstruct(model: VAE, images: FloatArray, *, seed: int | None = None) -> F
 @torch.no_grad()
 def sample_prior(model: VAE, samples: int, *, seed: int = 0) -> FloatArray:
     """Decode exact draws from the prior; float32 of shape (samples, channels, height, width)."""
-    mode = model.training
-    model.eval()
-    images: FloatArray = model.decode(model.latents.prior(samples).sample(Draws(seed=seed))).cpu().float().numpy()
-    model.train(mode)
+    with evaluating(model):
+        images: FloatArray = model.decode(model.latents.prior(samples).sample(Draws(seed=seed))).cpu().float().numpy()
     return images
 
 
@@ -114,11 +110,9 @@ def dictionary(model: VAE, images: FloatArray) -> Dictionary:
     """Sort the decoder's atoms by the mean KL of their latents over `images`."""
     kl = mean_kl(model, images)
     order = np.argsort(-kl, kind="stable")
-    mode = model.training
-    model.eval()
     unit = torch.eye(len(kl), device=model.device)
-    atoms = model.decode(unit) - model.decode(torch.zeros_like(unit[:1]))
-    model.train(mode)
+    with evaluating(model):
+        atoms = model.decode(unit) - model.decode(torch.zeros_like(unit[:1]))
     return Dictionary(latents=order, kl=kl[order], atoms=atoms.cpu().float().numpy()[order])
 
 

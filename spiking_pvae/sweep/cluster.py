@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from spiking_pvae.errors import InputError
+from spiking_pvae.dask_client import connect
 from spiking_pvae.storage import load_arrays, save_arrays
 from spiking_pvae.sweep.grid import Curve, SweepConfig
 from spiking_pvae.sweep.job import Job
@@ -39,18 +38,7 @@ def run_cluster(curves: Sequence[Curve], job: Job, address: str, report: Callabl
     InputError
         Dask is not installed, or no scheduler answers.
     """
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError(
-            "scheduler", given=address, allowed="nothing, without Dask", remedy="pip install 'spiking-pvae[dask]'"
-        ) from None
-    try:
-        client: Any = Client(address, timeout=CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
-    except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(
-            "scheduler", given=f"{address} ({error})", allowed="the address of a running Dask scheduler"
-        ) from error
+    client = connect(address, CONNECT_S)
     from spiking_pvae.sweep.reach import give_up
 
     save_images(job)

@@ -187,6 +187,8 @@ def _unary(build: Builder, place: int, layer: Layer, source: str, phase: tuple[i
     if not isinstance(layer.neuron, ConstantThreshold):
         return sum_
     theta = layer.neuron.theta.reshape(shape).astype(np.float64)
+    # A neuron that fires at all does so from the first step on: its largest count is a last step.
+    closes = min(closes, opens + layer.neuron.n_max)
     gates = gate("close", closes, np.full(shape, -2 * GATE)), gate("open", opens, np.full(shape, GATE))
     return _fire(build, place, layer, [theta + GATE - 0.5], sum_, *gates)
 

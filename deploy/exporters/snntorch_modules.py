@@ -128,7 +128,8 @@ class SpikingLayer(nn.Module):
         mem = torch.full_like(charge, OFFSET)
         for step in range(steps):
             spikes, mem = self.spike(charge if step == 0 else torch.zeros_like(charge), mem)
-            fired.append(spikes)
+            # A neuron that fires at all does so from the first step on: its largest count is a last step.
+            fired.append(spikes if step < self.n_max else torch.zeros_like(spikes))
             if step == 0:
                 charge = mem - OFFSET
         return charge, torch.stack(fired)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 PLAIN_INTERVAL_S = 10.0
 """Seconds between plain lines of progress where stderr is no terminal."""
@@ -115,8 +116,8 @@ class Terminal:
 
         return tell
 
-    def emit(self, result: Mapping[str, Any], *tables: Table) -> None:
-        """Print the result: one JSON object, or the tables."""
+    def emit(self, result: Mapping[str, Any], *tables: Table | Text) -> None:
+        """Print the result: one JSON object, or the tables and texts."""
         if self.mute:
             return
         if self.as_json:
@@ -124,7 +125,8 @@ class Terminal:
             sys.stdout.flush()
             return
         for shown in tables:
-            self.out.print(shown)
+            # Words of a text may be commands to copy: no line breaks of ours in them.
+            self.out.print(shown, soft_wrap=isinstance(shown, Text))
 
 
 def _ignore(done: int, note: str = "") -> None:

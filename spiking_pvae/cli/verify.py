@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
+from rich.text import Text
 
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
@@ -75,7 +76,7 @@ class Verify(Command):
             "reason": "",
         }
         result = {"passed": comparison.mismatches == 0, "backends": [backend]}
-        terminal.emit(result, summary(f"{self.network}: export against its golden traces", result))
+        terminal.emit(result, *summary(f"{self.network}: export against its golden traces", result))
         return result
 
     def _backends(self, terminal: Terminal) -> dict[str, Any]:
@@ -111,13 +112,14 @@ class Verify(Command):
             "steps": self.steps,
             "backends": [verdict.to_json() for verdict in verdicts],
         }
-        terminal.emit(result, summary(f"{self.network}: backends against the reference", result))
+        terminal.emit(result, *summary(f"{self.network}: backends against the reference", result))
         return result
 
 
-def summary(title: str, result: dict[str, Any]) -> Any:
-    """Build the table of a verification."""
+def summary(title: str, result: dict[str, Any]) -> tuple[Any, ...]:
+    """Build the table of a verification and, below it, what a row has no room for."""
     rows = []
+    remarks: dict[str, list[str]] = {}
     for backend in result["backends"]:
         first = backend["first_difference"]
         remark = backend["reason"]
@@ -126,17 +128,18 @@ def summary(title: str, result: dict[str, Any]) -> Any:
                 f"first: layer '{first['layer']}', {first['quantity']} of neuron {first['neuron']}, "
                 f"step {first['step']}, sample {first['sample']}: expected {first['expected']}, got {first['got']}"
             )
+        if remark:
+            what = f"{backend['name']} {backend['schedule'] or ''}".rstrip()
+            remarks.setdefault(f"{backend['status']}: {remark}", []).append(what)
         rows.append(
             (
                 backend["name"],
-                backend["version"] or "",
                 backend["schedule"] or "",
                 backend["status"],
-                f"{backend['samples']}",
+                f"{backend['samples']:,}",
                 f"{backend['compared']:,}",
                 f"{backend['mismatches']:,}",
-                remark,
             )
         )
-    columns = ("backend", "version", "schedule", "status", "inferences", "compared", "mismatches", "")
-    return table(title, columns, rows)
+    columns = ("backend", "schedule", "status", "inferences", "compared", "mismatches")
+    return (table(title, columns, rows), *(Text(f"{', '.join(names)} {remark}") for remark, names in remarks.items()))

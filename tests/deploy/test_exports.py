@@ -96,6 +96,19 @@ def test_backend_equals_reference(name, make, schedule):
     assert verdict.comparison.compared >= 40 * sum(layer.neurons for layer in network.layers)
 
 
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_a_largest_count_below_the_steps(name):
+    network = dense_network()
+    layers = tuple(
+        replace(layer, neuron=replace(layer.neuron, n_max=2)) if isinstance(layer.neuron, ConstantThreshold) else layer
+        for layer in network.layers
+    )
+    network = replace(network, layers=layers)
+    messages = random_messages(network, 20, 0)
+    verdict = run_backend(backend(name), network, messages, seed=1, schedule="unary", steps=8)
+    assert verdict.status == "equal", verdict
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     shape=st.fixed_dictionaries(

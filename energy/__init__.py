@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from spiking_pvae.deploy.fanout import dense_macs, fan_out
+from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.band import Band, Interval
 from spiking_pvae.energy.baselines import Baseline, baselines
 from spiking_pvae.energy.coefficients import Coefficient, Preset
 from spiking_pvae.energy.estimate import estimate
-from spiking_pvae.energy.fanout import dense_macs, fan_out
 from spiking_pvae.energy.library import list_presets, load_preset
-from spiking_pvae.energy.mapping import CoreMesh
 from spiking_pvae.energy.metabolic import Metabolic, Regression, metabolic, regress, silence_curve
 from spiking_pvae.energy.pricing import charge
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy

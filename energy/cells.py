@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.mapping import Routes
 from spiking_pvae.deploy.record import SpikeRecord
-from spiking_pvae.energy.mapping import Routes
 from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits
 from spiking_pvae.energy.synops import SynOps
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, get_args
 
+from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.band import Band
-from spiking_pvae.energy.mapping import CoreMesh
 from spiking_pvae.energy.terms import EXCLUSIVE, TERMS, Charges, Dimension
 from spiking_pvae.errors import InputError
 

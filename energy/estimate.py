@@ -5,7 +5,7 @@
 Active and inactive updates are alternatives: an update is in one count or the other. A synaptic operation costs
 ``synop_graded`` in the graded schedule where the preset has that price, else ``synop``. An ``all_in`` price stands
 alone. A term that the record holds and the preset neither prices nor excuses is refused by name. Packets and hops come
-from the preset's mesh (`spiking_pvae.energy.mapping`), static and clock power from the time and clock that the caller
+from the preset's mesh (`spiking_pvae.deploy.mapping`), static and clock power from the time and clock that the caller
 gives; they belong to no layer and appear as ``chip``.
 """
 
@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.mapping import Routes, routes
 from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.energy.band import Band, Interval
 from spiking_pvae.energy.bootstrap import mean_interval
 from spiking_pvae.energy.cells import dense, events, memory, packets
 from spiking_pvae.energy.coefficients import Preset
 from spiking_pvae.energy.library import list_presets, load_preset
-from spiking_pvae.energy.mapping import Routes, routes
 from spiking_pvae.energy.neurons import joules_by_neuron
 from spiking_pvae.energy.pricing import left_out, prices, require_priced
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy
@@ -61,7 +61,7 @@ def estimate(
     baseline : str, Path or Preset
         Preset with a price for ``dense_mac``: what the same function costs without spikes.
     skip_zero_weights : bool
-        Whether synapses of weight 0 perform no operation (`spiking_pvae.energy.fanout`).
+        Whether synapses of weight 0 perform no operation (`spiking_pvae.deploy.fanout`).
     mapping : {"chip", "none"}
         Whether packets and hops are counted on the preset's mesh of cores, where it has one.
     seconds : float, optional

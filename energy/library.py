@@ -14,8 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.coefficients import Coefficient, Preset
-from spiking_pvae.energy.mapping import CoreMesh
 from spiking_pvae.errors import InputError
 
 _REQUIRED = tuple(item.name for item in fields(Coefficient) if item.default is MISSING)

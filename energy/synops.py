@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spiking_pvae.deploy.fanout import dense_macs, fan_out
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule, SpikeRecord
-from spiking_pvae.energy.fanout import dense_macs, fan_out
 from spiking_pvae.errors import InputError
 
 Int64 = NDArray[np.int64]
@@ -116,7 +116,7 @@ def count(network: Network, record: SpikeRecord, *, skip_zero_weights: bool = Tr
     record : SpikeRecord
         Its spikes and messages.
     skip_zero_weights : bool
-        Whether synapses of weight 0 count (`spiking_pvae.energy.fanout`).
+        Whether synapses of weight 0 count (`spiking_pvae.deploy.fanout`).
 
     Returns
     -------

@@ -6,7 +6,7 @@ A preset *charges* for one of three accounts, and only the terms of that account
 - ``dense``: every synapse and every neuron once an inference, whatever the spikes;
 - ``nats``: the information alone, a bound rather than a machine.
 
-Hops are counted where a preset describes its mesh of cores (`spiking_pvae.energy.mapping`), static and clock power
+Hops are counted where a preset describes its mesh of cores (`spiking_pvae.deploy.mapping`), static and clock power
 where the caller gives the time of an inference and the clock. A price whose count is not known is
 named among what the sum leaves out, never taken as 0.
 """

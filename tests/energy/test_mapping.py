@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spiking_pvae.deploy.ir import Conv2d
+from spiking_pvae.deploy.mapping import cores_reached, routes
 from spiking_pvae.energy import CoreMesh, estimate, load_preset
-from spiking_pvae.energy.mapping import cores_reached, routes
 from spiking_pvae.errors import InputError, LimitError, UnsupportedError
 
 MESH = CoreMesh(neurons_per_core=2, cores_per_tile=1, columns=2, rows=3)

@@ -53,8 +53,8 @@ def squared_error(images: Tensor, reconstruction: Tensor) -> Tensor:
     return (images - reconstruction).square().flatten(1).sum(1)
 
 
-def exact_reconstruction(model: VAE, images: Tensor, posterior: Posterior) -> Tensor:
-    """Return the expected squared error of a linear decoder under the posterior; shape (batch,).
+def exact_elbo(model: VAE, images: Tensor, posterior: Posterior) -> Elbo:
+    """Return the exact terms of a linear decoder: the expectation over the posterior, without a draw.
 
     Raises
     ------
@@ -68,8 +68,8 @@ def exact_reconstruction(model: VAE, images: Tensor, posterior: Posterior) -> Te
             allowed="a linear decoder",
             remedy="Use --estimator auto, or --decoder linear.",
         )
-    spread = posterior.readout_variance(model.dictionary())
-    return squared_error(images, model.decode(posterior.mean)) + spread
+    terms = posterior.terms(model.dictionary())
+    return Elbo(squared_error(images, model.decode(terms.mean)) + terms.readout_variance, terms.kl)
 
 
 def score_reconstruction(model: VAE, images: Tensor, posterior: Posterior, draws: Draws) -> Tensor:
@@ -124,9 +124,9 @@ def elbo(
         The estimator does not exist for this decoder or these latents.
     """
     posterior = model.posterior(images)
-    kl = posterior.kl().sum(1)
     if estimator == "exact" or (estimator == "auto" and model.has_linear_decoder):
-        return Elbo(exact_reconstruction(model, images, posterior), kl)
+        return exact_elbo(model, images, posterior)
+    kl = posterior.kl().sum(1)
     if estimator == "score":
         return Elbo(score_reconstruction(model, images, posterior, draws), kl)
     relaxation = usual_relaxation(posterior) if estimator == "auto" else estimator
@@ -138,11 +138,13 @@ def elbo(
 def expected_elbo(model: VAE, images: Tensor, draws: Draws) -> Elbo:
     """Judge a model: exact for a linear decoder, one exact draw of the latents otherwise; without gradient."""
     posterior = model.posterior(images)
+    if model.has_linear_decoder:
+        return exact_elbo(model, images, posterior)
     return Elbo(expected_reconstruction(model, images, posterior, draws), posterior.kl().sum(1))
 
 
 def expected_reconstruction(model: VAE, images: Tensor, posterior: Posterior, draws: Draws) -> Tensor:
     """Return the expected squared error, exact for a linear decoder and of one exact draw otherwise; (batch,)."""
     if model.has_linear_decoder:
-        return exact_reconstruction(model, images, posterior)
+        return exact_elbo(model, images, posterior).reconstruction
     return squared_error(images, model.decode(posterior.sample(draws)))

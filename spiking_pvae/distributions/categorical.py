@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from spiking_pvae.config import ModelConfig
-from spiking_pvae.distributions.interface import Latents, hold
+from spiking_pvae.distributions.interface import Latents, Terms, hold
 from spiking_pvae.distributions.poisson import divergence
 from spiking_pvae.sampling.draws import Draws
 
@@ -73,6 +73,10 @@ class CategoricalPosterior:
         """Return trace(Phi Cov(z) Phi^T) = sum_i p_i |phi_i|^2 - |Phi p|^2; shape (batch,)."""
         p = self.mean
         return p @ dictionary.square().sum(0) - (p @ dictionary.T).square().sum(1)
+
+    def terms(self, dictionary: Tensor) -> Terms:
+        """Return mean, readout variance and summed KL."""
+        return Terms(self.mean, self.readout_variance(dictionary), self.kl().sum(1))
 
 
 class CategoricalLatents(Latents):

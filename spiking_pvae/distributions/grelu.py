@@ -24,8 +24,9 @@ from spiking_pvae.distributions.gaussian import (
     standard_cdf,
     standard_density,
 )
-from spiking_pvae.distributions.interface import Independent
+from spiking_pvae.distributions.interface import Independent, Terms, weighted_variance
 from spiking_pvae.distributions.location_scale import LocationScale, LocationScaleLatents
+from spiking_pvae.distributions.terms import ReluTerms
 from spiking_pvae.sampling.draws import Draws
 
 
@@ -73,6 +74,12 @@ class ReluPosterior(Independent):
     def kl(self) -> Tensor:
         """Divergence of the variable before rectification from its prior, nats."""
         return gaussian_kl(self.parameters)
+
+    def terms(self, dictionary: Tensor) -> Terms:
+        """Return mean, readout variance and summed KL, sharing their exponentials."""
+        q = self.parameters
+        mean, variance, kl = ReluTerms.apply(q.shift, q.log_ratio, q.prior_location, q.prior_log_scale)  # type: ignore[no-untyped-call]
+        return Terms(mean, weighted_variance(variance, dictionary), kl)
 
     def reparameterised(self, draws: Draws) -> Tensor:
         """Draw z = relu(mu + sigma eps), which carries its gradient."""

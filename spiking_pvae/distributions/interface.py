@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
@@ -9,6 +10,25 @@ from torch import Tensor, nn
 
 from spiking_pvae.config import ModelConfig
 from spiking_pvae.sampling.draws import Draws
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """All that the exact objective of a linear decoder needs of a posterior.
+
+    Parameters
+    ----------
+    mean : Tensor, shape (batch, latents)
+        E z.
+    readout_variance : Tensor, shape (batch,)
+        Summed variance of the pixels.
+    kl : Tensor, shape (batch,)
+        Divergence from the prior, summed over the latents, nats.
+    """
+
+    mean: Tensor
+    readout_variance: Tensor
+    kl: Tensor
 
 
 class Posterior(Protocol):
@@ -59,18 +79,40 @@ class Posterior(Protocol):
         """
         ...
 
+    def terms(self, dictionary: Tensor) -> Terms:
+        """Return mean, readout variance and summed KL at once, which may be cheaper than one by one."""
+        ...
+
+
+def weighted_variance(variance: Tensor, dictionary: Tensor) -> Tensor:
+    """Return sum_i Var(z_i) (Phi^T Phi)_ii, the readout variance of independent latents; shape (batch,)."""
+    return variance @ dictionary.square().sum(0)
+
 
 class Independent:
-    """Readout variance of independent latents, sum_i Var(z_i) (Phi^T Phi)_ii."""
+    """Readout variance of latents that are independent of each other."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Return E z."""
+        raise NotImplementedError(type(self).__name__)
 
     @property
     def variance(self) -> Tensor:
         """Return Var z."""
         raise NotImplementedError(type(self).__name__)
 
+    def kl(self) -> Tensor:
+        """Return the divergence from the prior per latent, nats."""
+        raise NotImplementedError(type(self).__name__)
+
     def readout_variance(self, dictionary: Tensor) -> Tensor:
         """Return trace(Phi Cov(z) Phi^T); shape (batch,)."""
-        return self.variance @ dictionary.square().sum(0)
+        return weighted_variance(self.variance, dictionary)
+
+    def terms(self, dictionary: Tensor) -> Terms:
+        """Return mean, readout variance and summed KL."""
+        return Terms(self.mean, self.readout_variance(dictionary), self.kl().sum(1))
 
 
 class Latents(nn.Module):

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from spiking_pvae.config import ModelConfig
-from spiking_pvae.distributions.interface import Independent, Latents, hold, uniform
+from spiking_pvae.distributions.interface import Independent, Latents, Terms, hold, uniform, weighted_variance
+from spiking_pvae.distributions.terms import PoissonTerms
 from spiking_pvae.sampling.arrivals import relaxed_counts
 from spiking_pvae.sampling.draws import Draws
 
@@ -78,6 +79,11 @@ class PoissonPosterior(Independent):
     def kl(self) -> Tensor:
         """Divergence from the prior per latent, r0 f(du), nats."""
         return torch.exp(self.prior_log_rate) * divergence(self.log_residual)
+
+    def terms(self, dictionary: Tensor) -> Terms:
+        """Return mean, readout variance and summed KL, sharing one exponential."""
+        rate, kl = PoissonTerms.apply(self.log_residual, self.prior_log_rate)  # type: ignore[no-untyped-call]
+        return Terms(rate, weighted_variance(rate, dictionary), kl)
 
     def sample(self, draws: Draws) -> Tensor:
         """Draw exact counts, without gradient."""

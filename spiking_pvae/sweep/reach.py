@@ -10,10 +10,12 @@ import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from spiking_pvae.allocator import keep_freed_memory
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.energy import Preset, load_preset
@@ -23,6 +25,10 @@ from spiking_pvae.sweep.job import Job
 from spiking_pvae.sweep.measure import measure
 from spiking_pvae.sweep.results import POINT_FILE, Outcome, load_outcome, save_outcome
 from spiking_pvae.training import fit
+from spiking_pvae.types import Dataset, ImageSet
+
+WATCHED = 2000
+"""Held-out images on which a training is watched; its result is measured on all of them."""
 
 
 def training(point: Point, config: SweepConfig) -> TrainConfig:
@@ -34,6 +40,13 @@ def training(point: Point, config: SweepConfig) -> TrainConfig:
         seed=point.seed,
         device="cpu",
     )
+
+
+def watched(dataset: Dataset) -> Dataset:
+    """Return the data set with an even choice of its held-out images."""
+    # To judge all of them after every epoch takes a tenth of a training, for a history by which nothing is decided.
+    images = dataset.validation.images
+    return replace(dataset, validation=ImageSet(images=images[:: max(1, len(images) // WATCHED)]))
 
 
 def train_point(point: Point, job: Job, before: Path | None) -> VAE:
@@ -51,7 +64,7 @@ def train_point(point: Point, job: Job, before: Path | None) -> VAE:
         model.load_state_dict(load_run(before).model.state_dict())
     folder = job.folder(point)
     folder.mkdir(parents=True, exist_ok=True)
-    return fit(model, job.dataset, training(point, job.config), out=folder, resume=True).model
+    return fit(model, watched(job.dataset), training(point, job.config), out=folder, resume=True).model
 
 
 def reach(point: Point, job: Job, preset: Preset, before: Path | None) -> Outcome:
@@ -98,6 +111,7 @@ def follow(curve: Curve, job: Job) -> list[Outcome]:
     """
     # One thread: sums of floats depend on their order, and a grid fills the processors by its curves.
     torch.set_num_threads(1)
+    keep_freed_memory()
     preset = load_preset(job.config.hardware)
     outcomes: list[Outcome] = []
     before: Path | None = None

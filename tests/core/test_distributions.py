@@ -11,9 +11,11 @@ from spiking_pvae.config import ModelConfig
 from spiking_pvae.distributions.build import LATENTS, build_latents, encoder_outputs
 from spiking_pvae.distributions.gaussian import GaussianPosterior
 from spiking_pvae.distributions.grelu import ReluPosterior
+from spiking_pvae.distributions.interface import Terms
 from spiking_pvae.distributions.laplace import LaplacePosterior
 from spiking_pvae.distributions.location_scale import LocationScale
 from spiking_pvae.distributions.poisson import PoissonPosterior
+from spiking_pvae.distributions.terms import PoissonTerms, ReluTerms
 from spiking_pvae.sampling.draws import Draws
 
 KINDS = list(LATENTS)
@@ -159,3 +161,48 @@ def test_priors_cost_nothing_and_are_trained_when_asked(kind):
         built = build_latents(config, torch.Generator().manual_seed(0))
         assert bool(list(built.parameters())) == learned
         assert len(built.state_dict()) == (2 if kind in ("grelu", "gaussian", "laplace") else 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_terms_and_their_gradient_are_those_taken_one_by_one(kind):
+    generator = torch.Generator().manual_seed(2)
+    config = ModelConfig(model=kind, latents=4, prior="learned")
+    latents = build_latents(config, generator).double()
+    features = torch.randn(7, encoder_outputs(config), generator=generator, dtype=torch.float64)
+    dictionary = torch.randn(9, 4, generator=generator, dtype=torch.float64)
+    inputs = [features, dictionary, *latents.parameters()]
+    for tensor in inputs:
+        tensor.requires_grad_(True)
+    weights = [torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((7, 4), (7,), (7,))]
+
+    def gradients(of):
+        terms = of(latents(features))
+        values = (terms.mean, terms.readout_variance, terms.kl)
+        total = sum((weight * value).sum() for weight, value in zip(weights, values, strict=True))
+        return values, torch.autograd.grad(total, inputs)
+
+    one_by_one = gradients(lambda q: Terms(q.mean, q.readout_variance(dictionary), q.kl().sum(1)))
+    together = gradients(lambda q: q.terms(dictionary))
+    for ours, theirs in zip(together, one_by_one, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize(("function", "batches"), [(PoissonTerms, 1), (ReluTerms, 2)])
+def test_gradient_against_finite_differences(function, batches):
+    generator = torch.Generator().manual_seed(3)
+    shapes = [(5, 3)] * batches + [(3,)] * batches
+    inputs = [torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(function.apply, inputs)
+
+
+def test_the_terms_of_a_nearly_silent_batch_are_finite_in_single_precision():
+    log_residual = torch.tensor([[-200.0, -90.0, 0.0, 4.9]], requires_grad=True)
+    prior = torch.full((4,), -12.0, requires_grad=True)
+    rate, kl = PoissonTerms.apply(log_residual, prior)
+    (rate.sum() + kl.sum()).backward()
+    assert torch.isfinite(log_residual.grad).all()
+    assert torch.isfinite(prior.grad).all()
+    expected = math.exp(-12) * (2 + 1 + math.exp(4.9) * 3.9)
+    assert kl.item() == pytest.approx(expected, rel=1e-5)
+    assert rate[0, 0] == 0

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
         Layer,
         Network,
         Readout,
+        Sparse,
     )
     from spiking_pvae.deploy.lower import lower, lower_parts
     from spiking_pvae.deploy.proof import Proof, prove
     from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
     from spiking_pvae.deploy.record import SpikeRecord, Tally
     from spiking_pvae.deploy.simulate import simulate
+    from spiking_pvae.deploy.sparsity import compact, written_out
     from spiking_pvae.deploy.transient import Transient, steps_for, transient
 
 _HOME = {
@@ -55,10 +57,13 @@ _HOME = {
     "Layer": "spiking_pvae.deploy.ir",
     "Network": "spiking_pvae.deploy.ir",
     "Readout": "spiking_pvae.deploy.ir",
+    "Sparse": "spiking_pvae.deploy.ir",
     "lower": "spiking_pvae.deploy.lower",
     "lower_parts": "spiking_pvae.deploy.lower",
     "QuantizeConfig": "spiking_pvae.deploy.quantize",
     "quantize": "spiking_pvae.deploy.quantize",
+    "compact": "spiking_pvae.deploy.sparsity",
+    "written_out": "spiking_pvae.deploy.sparsity",
     "SpikeRecord": "spiking_pvae.deploy.record",
     "Tally": "spiking_pvae.deploy.record",
     "simulate": "spiking_pvae.deploy.simulate",
@@ -82,10 +87,12 @@ __all__ = [
     "Proof",
     "QuantizeConfig",
     "Readout",
+    "Sparse",
     "SpikeRecord",
     "Tally",
     "Transient",
     "check",
+    "compact",
     "convert",
     "fidelity",
     "finetune",
@@ -102,6 +109,7 @@ __all__ = [
     "simulate",
     "steps_for",
     "transient",
+    "written_out",
 ]
 
 __getattr__ = lazy_attributes(__name__, _HOME)

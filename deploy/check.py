@@ -3,12 +3,12 @@
 Every layer is spread evenly over cores of its own. A core holds as many of its neurons as its limits allow:
 
     neurons      at most the chip's number
-    memory       stored bits of the synapses that lead to them
+    memory       stored bits of the synapses that lead to them, on the fullest of its cores
     fan-in       one input axon for each neuron of the population before that reaches the core
     fan-out      one output axon for each of its neurons and each core of the next layer
 
-Synapses of a neuron take the smaller of two forms: every weight in order (fan-in x bits), or the nonzero ones with the
-number of their target (nonzero x (bits + log2 of the neurons a core)).
+The synapses on a core take the smaller of two forms: every weight in order (fan-in x bits a neuron), or the nonzero
+ones with the number of their target (nonzero x (bits + log2 of the neurons a core)).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spiking_pvae.deploy.chips import Chip
-from spiking_pvae.deploy.ir import Dense, Layer, Network, Readout
+from spiking_pvae.deploy.ir import Conv2d, Layer, Network, Readout
 from spiking_pvae.deploy.ranges import Interval, input_range, ranges
 from spiking_pvae.deploy.record import Schedule
 
@@ -106,23 +107,28 @@ class Budget:
         return not self.violations
 
 
-def fan_in(layer: Layer) -> tuple[int, int]:
-    """Return a neuron's synapses and, at most, its nonzero ones."""
-    weight = layer.synapse.weight
-    rows = weight.reshape(len(weight), -1)
-    return rows.shape[1], int(np.count_nonzero(rows, axis=1).max(initial=0))
+def fan_in(layer: Layer) -> int:
+    """Return the inputs of a neuron, whether a synapse of weight 0 leads from them or another."""
+    return int(layer.synapse.weight[0].size)
+
+
+def nonzero(layer: Layer) -> NDArray[np.int64]:
+    """Return the nonzero weights of each neuron, int64 of shape (neurons,)."""
+    rows = layer.synapse.weight.reshape(len(layer.synapse.weight), -1)
+    each: NDArray[np.int64] = np.count_nonzero(rows, axis=1).astype(np.int64)
+    return each.repeat(layer.neurons // len(rows))
 
 
 def stored_bits(layer: Layer, neurons: int, *, shared_kernels: bool) -> int:
     """Return the bits that the synapses of `neurons` neurons of a layer take on a core."""
     bits = layer.synapse.bits
-    if not isinstance(layer.synapse, Dense) and shared_kernels:
+    if isinstance(layer.synapse, Conv2d) and shared_kernels:
         places = layer.neurons // len(layer.synapse.weight)
         channels = min(len(layer.synapse.weight), -(-neurons // places) + 1)
         return channels * int(layer.synapse.weight[0].size) * bits
-    every, present = fan_in(layer)
-    index = max(1, math.ceil(math.log2(max(neurons, 2))))
-    return neurons * min(every * bits, present * (bits + index))
+    fullest = int(np.add.reduceat(nonzero(layer), np.arange(0, layer.neurons, neurons)).max())
+    index = math.ceil(math.log2(max(neurons, 2)))
+    return min(neurons * fan_in(layer) * bits, fullest * (bits + index))
 
 
 def _neurons_a_core(layer: Layer, chip: Chip, next_cores: int) -> int:
@@ -132,10 +138,9 @@ def _neurons_a_core(layer: Layer, chip: Chip, next_cores: int) -> int:
     if fan_out is not None and next_cores:
         most = min(most, fan_out // next_cores)
     inputs = chip.most("fan_in")
-    every, _ = fan_in(layer)
     if inputs is not None and layer.synapse.inputs > inputs:
         # Neighbours share sources, but not always: count every neuron's own.
-        most = min(most, inputs // every)
+        most = min(most, inputs // fan_in(layer))
     memory = chip.limits["synapse_bits"].value
     low, high = 1, max(1, most)
     while low < high:
@@ -182,7 +187,7 @@ def check(network: Network, chip: Chip, schedule: Schedule = "graded") -> Budget
             cores=-(-layer.neurons // neurons),
             neurons_a_core=neurons,
             synapse_bits=stored_bits(layer, neurons, shared_kernels=chip.shared_kernels),
-            fan_in=fan_in(layer)[0],
+            fan_in=fan_in(layer),
             payload_bits=0 if isinstance(layer.neuron, Readout) else payload,
         )
         violations += _violations(layer, placement, chip, next_cores)
@@ -194,14 +199,13 @@ def check(network: Network, chip: Chip, schedule: Schedule = "graded") -> Budget
 
 def _violations(layer: Layer, placement: Placement, chip: Chip, next_cores: int) -> list[Violation]:
     """List the limits that one neuron of a layer exceeds by itself: more cores do not help."""
-    every, _ = fan_in(layer)
     needs = (
         (
             "synapse_bits",
             placement.synapse_bits,
             "Use fewer weight bits, prune the weights, or split the layer before in two.",
         ),
-        ("fan_in", every, "Split the layer in two whose sums a third adds up, or use fewer neurons before it."),
+        ("fan_in", fan_in(layer), "Split the layer in two whose sums a third adds up, or use fewer neurons before it."),
         (
             "fan_out",
             placement.neurons_a_core * next_cores,

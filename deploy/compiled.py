@@ -29,12 +29,14 @@ from spiking_pvae.deploy.ir import (
     Layer,
     Network,
     Readout,
+    Sparse,
 )
-from spiking_pvae.deploy.kernels import convolution, dense, neurons, tally
+from spiking_pvae.deploy.kernels import convolution, dense, neurons, sparse, tally
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.philox import split_seed
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.deploy.reference import LayerOutput
+from spiking_pvae.deploy.sparsity import matrix
 from spiking_pvae.errors import UnsupportedError
 
 Integers = NDArray[np.signedinteger[Any]]
@@ -45,6 +47,12 @@ LARGEST_WEIGHT = 127
 INT32_SUM = 2**31 - 1
 DENSE_FROM = {True: 0.04, False: 2.0}
 """Share of nonzero messages from which every weight is multiplied, with and without a dot-product instruction."""
+
+
+GATHERED_FROM = 0.4
+"""Synapses of nonzero messages from which every synapse is taken, for each step of its kernel."""
+FOLLOWED_UP_TO = 0.04
+"""Share of listed synapses up to which following lists is faster than adding rows of a matrix."""
 
 
 def usable_threads() -> int:
@@ -67,7 +75,9 @@ def compile_sums(synapse: object) -> Sums:
     UnsupportedError
         No kernel is known for this type of synapse.
     """
-    raise UnsupportedError(f"The projection of synapses of type '{type(synapse).__name__}'", nearest="Dense, Conv2d")
+    raise UnsupportedError(
+        f"The projection of synapses of type '{type(synapse).__name__}'", nearest="Dense, Sparse, Conv2d"
+    )
 
 
 @compile_sums.register
@@ -86,6 +96,30 @@ def _(synapse: Dense) -> Sums:
             dense.dense_sums(packed, offset, offset * weight_sum, messages, result)
         else:
             dense.event_sums(rows, messages, result)
+        return result
+
+    return sums
+
+
+@compile_sums.register
+def _(synapse: Sparse) -> Sums:
+    weight = synapse.weight
+    if not sparse.has_gather() and len(synapse.values) > FOLLOWED_UP_TO * weight.size:
+        return compile_sums(matrix(synapse))
+    first, offsets, packed = sparse.pack_steps(weight)
+    weight_sum = weight.sum(1, dtype=np.int32)
+    a_message = max(1.0, len(synapse.values) / max(1, synapse.inputs))
+
+    def sums(messages: Integers) -> Integers:
+        low, high = int(messages.min()), int(messages.max())
+        offset = 0 if low >= 0 else 128
+        result = np.empty((len(messages), synapse.outputs), sum_type(messages))
+        fits = sparse.has_gather() and low >= -offset and high <= 255 - offset and result.dtype == np.int32
+        gathered = -(-len(messages) // sparse.ROWS) * sparse.ROWS * len(offsets)
+        if fits and np.count_nonzero(messages) * a_message > GATHERED_FROM * gathered:
+            sparse.gather_sums(first, offsets, packed, offset, offset * weight_sum, messages, result)
+        else:
+            sparse.event_sums(synapse.starts, synapse.targets, synapse.values, messages, result)
         return result
 
     return sums

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,11 @@ class Dense:
                 given=f"weight of shape {self.weight.shape}, exponent {self.exponent}",
                 allowed="a matrix (outputs, inputs) and an exponent of at least 0",
             )
+
+    @property
+    def stored(self) -> int:
+        """Mantissas that are held, zeros among them."""
+        return int(self.weight.size)
 
     @property
     def inputs(self) -> int:
@@ -120,6 +126,11 @@ class Conv2d:
             )
 
     @property
+    def stored(self) -> int:
+        """Mantissas that are held, zeros among them."""
+        return int(self.weight.size)
+
+    @property
     def inputs(self) -> int:
         """Neurons of the population before."""
         return math.prod(self.input_shape)
@@ -137,4 +148,89 @@ class Conv2d:
         return math.prod(self.output_shape)
 
 
-Synapse = Dense | Conv2d
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sparse:
+    """Listed synapses, by the neuron that they come from: what is not listed is not there.
+
+        a[targets[k]] += (values[k] << exponent) x[i]        for starts[i] <= k < starts[i + 1]
+
+    Parameters
+    ----------
+    starts : ndarray of int32 or int64, shape (inputs + 1,)
+        Where the list of each input begins; the last entry is the number of synapses.
+    targets : ndarray of uint16 or int32, shape (synapses,)
+        Output of each synapse, rising within the list of an input.
+    values : ndarray of int8, shape (synapses,)
+        Mantissas within the symmetric range of `bits`, none of them 0.
+    outputs : int
+        Neurons of the population it leads to.
+    exponent : int
+        Shared left shift, 0 or more.
+    bits : int
+        Width of a mantissa.
+    """
+
+    starts: NDArray[np.signedinteger[Any]]
+    targets: NDArray[np.integer[Any]]
+    values: NDArray[np.int8]
+    outputs: int
+    exponent: int
+    bits: int
+
+    def __post_init__(self) -> None:
+        weight_format(self.bits).check(self.values, layer="sparse", remedy="Quantise with a larger scale.")
+        # Compiled code follows these lists without looking where they lead.
+        shaped = self.starts.ndim == self.targets.ndim == self.values.ndim == 1 and len(self.starts) > 0
+        fits = (
+            shaped
+            and self.exponent >= 0
+            and self.starts[0] == 0
+            and self.starts[-1] == len(self.targets) == len(self.values)
+            and bool((np.diff(self.starts) >= 0).all())
+            and bool((self.targets.astype(np.int64) < self.outputs).all())
+            and bool((self.targets.astype(np.int64) >= 0).all())
+            and bool(self.values.all())
+        )
+        if not fits or bool((np.diff(self.keys) <= 0).any()):
+            raise InputError(
+                "sparse synapses",
+                given=f"{len(self.values)} mantissas, {len(self.targets)} targets, {len(self.starts)} starts, "
+                f"exponent {self.exponent}",
+                allowed=f"lists of nonzero mantissas with rising targets below {self.outputs}, starts that rise from 0 "
+                "to their number, and an exponent of at least 0",
+            )
+
+    @property
+    def stored(self) -> int:
+        """Mantissas that are held: the synapses."""
+        return len(self.values)
+
+    @property
+    def inputs(self) -> int:
+        """Neurons of the population before."""
+        return len(self.starts) - 1
+
+    @property
+    def sources(self) -> NDArray[np.int64]:
+        """Input of each synapse, int64 of shape (synapses,)."""
+        return np.repeat(np.arange(self.inputs), np.diff(self.starts))
+
+    @property
+    def keys(self) -> NDArray[np.int64]:
+        """Place of each synapse in the transposed matrix, int64 of shape (synapses,); rises strictly."""
+        return self.sources * max(self.outputs, 1) + self.targets
+
+    @property
+    def weight(self) -> NDArray[np.int8]:
+        """The matrix of mantissas, written out anew: (outputs, inputs), 0 where no synapse is listed."""
+        matrix = np.zeros((self.outputs, self.inputs), np.int8)
+        matrix[self.targets, self.sources] = self.values
+        return matrix
+
+    @property
+    def index_bits(self) -> int:
+        """Bits that name one of the outputs."""
+        return max(1, (self.outputs - 1).bit_length())
+
+
+Synapse = Dense | Conv2d | Sparse

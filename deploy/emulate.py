@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, accumulate, activate
-from spiking_pvae.deploy.ir import ConstantThreshold, Dense, ExponentialThreshold, Layer, Network, Readout
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold, Layer, Network, Readout
 from spiking_pvae.deploy.latents import LOG_FRACTION
 from spiking_pvae.deploy.maps import ConvMap, DenseMap, ScaleMap, scale_inputs
 from spiking_pvae.deploy.numerics import weight_format
@@ -80,9 +80,7 @@ def real_synapse(layer: Layer, input_scale: Float64) -> DenseMap | ConvMap:
     value = unit(layer).reshape(channels, -1)[:, 0] * 2.0**synapse.exponent
     weight = mantissa * value.reshape(-1, *(1,) * (mantissa.ndim - 1))
     linear: DenseMap | ConvMap
-    if isinstance(synapse, Dense):
-        linear = DenseMap(weight=weight)
-    else:
+    if isinstance(synapse, Conv2d):
         linear = ConvMap(
             weight=weight,
             input_shape=synapse.input_shape,
@@ -91,6 +89,8 @@ def real_synapse(layer: Layer, input_scale: Float64) -> DenseMap | ConvMap:
             dilation=synapse.dilation,
             groups=synapse.groups,
         )
+    else:
+        linear = DenseMap(weight=weight)
     return scale_inputs(linear, 1 / input_scale)
 
 

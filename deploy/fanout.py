@@ -13,7 +13,7 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import Conv2d, Dense, Synapse
+from spiking_pvae.deploy.ir import Conv2d, Dense, Sparse, Synapse
 from spiking_pvae.errors import UnsupportedError
 
 Int64 = NDArray[np.int64]
@@ -39,7 +39,9 @@ def fan_out(synapse: object, *, skip_zero_weights: bool = True) -> Int64:
     UnsupportedError
         No fan-out is known for this type of synapse.
     """
-    raise UnsupportedError(f"The fan-out of synapses of type '{type(synapse).__name__}'", nearest="Dense, Conv2d")
+    raise UnsupportedError(
+        f"The fan-out of synapses of type '{type(synapse).__name__}'", nearest="Dense, Sparse, Conv2d"
+    )
 
 
 @fan_out.register
@@ -48,6 +50,13 @@ def _(synapse: Dense, *, skip_zero_weights: bool = True) -> Int64:
         stored: Int64 = np.count_nonzero(synapse.weight, axis=0).astype(np.int64)
         return stored
     return np.full(synapse.inputs, len(synapse.weight), np.int64)
+
+
+@fan_out.register
+def _(synapse: Sparse, *, skip_zero_weights: bool = True) -> Int64:
+    if skip_zero_weights:
+        return np.diff(synapse.starts).astype(np.int64)
+    return np.full(synapse.inputs, synapse.outputs, np.int64)
 
 
 @fan_out.register

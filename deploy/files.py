@@ -19,8 +19,10 @@ from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.storage import load_arrays, read_json, replacing_folder, save_arrays, write_json
 from spiking_pvae.version import __version__
 
-NETWORK_KIND = "spiking-pvae network 1"
-RECORD_KIND = "spiking-pvae record 1"
+NETWORK_KIND = "spiking-pvae network 2"
+RECORD_KIND = "spiking-pvae record 2"
+OLDER = {NETWORK_KIND: "spiking-pvae network 1", RECORD_KIND: "spiking-pvae record 1"}
+"""Formats that are read as well: they know no listed synapses and no name of the data."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +38,7 @@ _NODES: dict[str, type] = {
     for node in (
         ir.InputPort,
         ir.Dense,
+        ir.Sparse,
         ir.Conv2d,
         ir.Bias,
         ir.ConstantThreshold,
@@ -103,12 +106,20 @@ def _save(value: object, folder: Path, kind: str, *, force: bool) -> str:
 def _load(folder: Path, kind: str, node: type) -> Any:
     if not folder.is_dir():
         raise InputError(kind, given=f"no folder {folder}", allowed=f"a folder that holds a {kind}")
-    manifest = read_json(folder / "manifest.json")
-    if manifest.get("format") != kind:
-        raise DamagedFileError(
-            folder, f"holds '{manifest.get('format')}', not '{kind}'.", "Use the version of the package that wrote it."
+    if (folder / "run.json").is_file():
+        raise InputError(
+            kind,
+            given=f"{folder}, a run folder",
+            allowed="a folder that convert or simulate wrote",
+            remedy=f"Convert the run first: spiking-pvae convert {folder} --out NETWORK.",
         )
-    arrays, metadata = load_arrays(folder / "arrays.safetensors", kind=kind, sha256=str(manifest.get("arrays_sha256")))
+    manifest = read_json(folder / "manifest.json")
+    found = str(manifest.get("format"))
+    if found not in (kind, OLDER[kind]):
+        raise DamagedFileError(
+            folder, f"holds '{found}', not '{kind}'.", "Use the version of the package that wrote it."
+        )
+    arrays, metadata = load_arrays(folder / "arrays.safetensors", kind=found, sha256=str(manifest.get("arrays_sha256")))
     if _hash(manifest.get("tree")) != metadata.get("tree_sha256"):
         raise DamagedFileError(folder / "manifest.json", "was edited: it does not match the hash beside the arrays.")
     try:
@@ -155,4 +166,4 @@ def load_recording(folder: Path | str) -> tuple[ir.Network, record.SpikeRecord]:
 def is_recording(folder: Path | str) -> bool:
     """Tell whether a folder holds a record."""
     manifest = Path(folder) / "manifest.json"
-    return manifest.is_file() and read_json(manifest).get("format") == RECORD_KIND
+    return manifest.is_file() and read_json(manifest).get("format") in (RECORD_KIND, OLDER[RECORD_KIND])

@@ -27,10 +27,11 @@ from torch.nn import functional
 
 from spiking_pvae.deploy.emulate import unit
 from spiking_pvae.deploy.floatnet import FloatNetwork, PoissonRate
-from spiking_pvae.deploy.ir import ConstantThreshold, Dense, ExponentialThreshold, Layer, Network
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold, Layer, Network
 from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
 from spiking_pvae.deploy.numerics import BIAS_MANTISSA, MEMBRANE, weight_format
 from spiking_pvae.deploy.ranges import ranges
+from spiking_pvae.deploy.sparsity import compact, written_out_synapse
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
@@ -73,7 +74,7 @@ class TwinLayer(nn.Module):
     layer : Layer
         Its formats and geometry.
     weight : ndarray of float64
-        Real weights in units of the grid, in the shape of the integer ones.
+        Real weights in units of the grid, in the shape of the integer ones; where it is 0 there is no synapse.
     bias : ndarray of float64, optional
         Real bias in units of the bias mantissa, shape (neurons,).
     """
@@ -82,13 +83,15 @@ class TwinLayer(nn.Module):
         super().__init__()
         self.layer = layer
         self.weight = nn.Parameter(torch.from_numpy(weight).float())
+        # A synapse that was pruned stays away.
+        self.present = torch.from_numpy(weight != 0).float()
         self.bias = None if bias is None else nn.Parameter(torch.from_numpy(bias).float())
 
     def mantissas(self) -> Tensor:
         """Integer weights, float32."""
         high = weight_format(self.layer.synapse.bits).high
         limited = self.weight.clamp(-high, high)
-        return _through(limited, limited.round())
+        return _through(limited, limited.round()) * self.present
 
     def bias_mantissas(self) -> Tensor | None:
         """Integer bias mantissas, float32."""
@@ -100,12 +103,12 @@ class TwinLayer(nn.Module):
     def forward(self, messages: Tensor) -> Tensor:
         """Return the accumulators of messages; (batch, inputs) to (batch, neurons)."""
         synapse = self.layer.synapse
-        if isinstance(synapse, Dense):
-            sums = functional.linear(messages, self.mantissas())
-        else:
+        if isinstance(synapse, Conv2d):
             maps = messages.view(-1, *synapse.input_shape)
             geometry = (synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
             sums = functional.conv2d(maps, self.mantissas(), None, *geometry).flatten(1)
+        else:
+            sums = functional.linear(messages, self.mantissas())
         sums = sums * 2.0**synapse.exponent
         bias = self.bias_mantissas()
         return sums if bias is None or self.layer.bias is None else sums + bias * 2.0**self.layer.bias.exponent
@@ -117,7 +120,8 @@ class TwinLayer(nn.Module):
         bias = self.layer.bias
         if bias is not None and mantissas is not None:
             bias = replace(bias, mantissa=mantissas.detach().numpy().astype(np.int16))
-        return replace(self.layer, synapse=replace(self.layer.synapse, weight=weight), bias=bias)
+        synapse = replace(written_out_synapse(self.layer.synapse), weight=weight)
+        return replace(self.layer, synapse=synapse, bias=bias)
 
 
 class Twin(nn.Module):
@@ -193,7 +197,7 @@ class Twin(nn.Module):
 
     def atoms(self) -> Tensor | None:
         """Return |Phi_i|^2 of each latent where the decoder is one dense layer, else None."""
-        if self.place + 2 != len(self.layers) or not isinstance(self.network.readout.synapse, Dense):
+        if self.place + 2 != len(self.layers) or isinstance(self.network.readout.synapse, Conv2d):
             return None
         last = self.chain[-1]
         scale = torch.from_numpy(self.network.readout.scale).float()
@@ -226,7 +230,7 @@ class Twin(nn.Module):
     def integer(self) -> Network:
         """Return the integer network that this one simulates."""
         layers = tuple(module.integer() for module in self.chain)
-        return replace(self.network, layers=layers)
+        return compact(replace(self.network, layers=layers))
 
     @torch.no_grad()
     def hold_bounds(self) -> None:

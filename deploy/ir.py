@@ -19,7 +19,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.connections import Conv2d, Dense, Synapse
+from spiking_pvae.deploy.connections import Conv2d, Dense, Sparse, Synapse
 from spiking_pvae.deploy.neurons import ConstantThreshold, ExponentialThreshold, Neuron, Readout
 from spiking_pvae.deploy.numerics import (
     BIAS_EXPONENT,
@@ -44,6 +44,7 @@ __all__ = [
     "Network",
     "Neuron",
     "Readout",
+    "Sparse",
     "Synapse",
 ]
 
@@ -214,11 +215,14 @@ class Network:
         In the order of the flow.
     beta : float
         Weight of the KL with which the model was trained; for reports.
+    data : str, optional
+        Name or path of the data that it was made for.
     """
 
     input: InputPort
     layers: tuple[Layer, ...]
     beta: float
+    data: str | None = None
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]

@@ -18,7 +18,7 @@ from functools import singledispatch
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import Conv2d, Dense, Network
+from spiking_pvae.deploy.ir import Conv2d, Dense, Network, Sparse
 from spiking_pvae.errors import InputError, LimitError, UnsupportedError
 
 Int64 = NDArray[np.int64]
@@ -87,7 +87,9 @@ def cores_reached(synapse: object, neurons_per_core: int, *, skip_zero_weights: 
     UnsupportedError
         Nothing is known of this type of synapse.
     """
-    raise UnsupportedError(f"The core mapping of synapses of type '{type(synapse).__name__}'", nearest="Dense, Conv2d")
+    raise UnsupportedError(
+        f"The core mapping of synapses of type '{type(synapse).__name__}'", nearest="Dense, Sparse, Conv2d"
+    )
 
 
 @cores_reached.register
@@ -95,6 +97,13 @@ def _(synapse: Dense, neurons_per_core: int, *, skip_zero_weights: bool = True) 
     stored = synapse.weight != 0 if skip_zero_weights else np.ones_like(synapse.weight, bool)
     starts = np.arange(0, len(stored), neurons_per_core)
     return np.logical_or.reduceat(stored, starts, axis=0).T
+
+
+@cores_reached.register
+def _(synapse: Sparse, neurons_per_core: int, *, skip_zero_weights: bool = True) -> NDArray[np.bool_]:
+    reached = np.zeros((synapse.inputs, -(-synapse.outputs // neurons_per_core)), bool)
+    reached[synapse.sources, synapse.targets.astype(np.int64) // neurons_per_core] = True
+    return reached if skip_zero_weights else np.ones_like(reached)
 
 
 @cores_reached.register

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import Conv2d, Dense
+from spiking_pvae.deploy.ir import Conv2d, Dense, Sparse
 from spiking_pvae.errors import UnsupportedError
 from spiking_pvae.types import ImageShape
 
@@ -64,13 +64,25 @@ def project(synapse: object, messages: Int64) -> Int64:
     UnsupportedError
         No projection is known for this type of synapse.
     """
-    raise UnsupportedError(f"The projection of synapses of type '{type(synapse).__name__}'", nearest="Dense, Conv2d")
+    raise UnsupportedError(
+        f"The projection of synapses of type '{type(synapse).__name__}'", nearest="Dense, Sparse, Conv2d"
+    )
 
 
 @project.register
 def _(synapse: Dense, messages: Int64) -> Int64:
     product = messages.astype(np.float64) @ synapse.weight.T.astype(np.float64)
     return np.left_shift(product.astype(np.int64), synapse.exponent)
+
+
+@project.register
+def _(synapse: Sparse, messages: Int64) -> Int64:
+    sums = np.zeros((len(messages), synapse.outputs), np.int64)
+    for source in np.flatnonzero(messages.any(0)):
+        of_source = slice(synapse.starts[source], synapse.starts[source + 1])
+        # No target twice in a list.
+        sums[:, synapse.targets[of_source]] += messages[:, source, None] * synapse.values[of_source].astype(np.int64)
+    return np.left_shift(sums, synapse.exponent)
 
 
 @project.register

@@ -42,6 +42,7 @@ from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.ranges import layer_range
 from spiking_pvae.deploy.rounding import round_to_output, second_moments
 from spiking_pvae.deploy.signal import Signal, first_signal, next_signal
+from spiking_pvae.deploy.sparsity import compact
 from spiking_pvae.deploy.synapses import RealSynapse, Round, nearest, write_bias
 from spiking_pvae.errors import InputError, LimitError
 from spiking_pvae.types import FloatArray
@@ -247,7 +248,8 @@ def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig |
     Returns
     -------
     Network
-        No sum can leave the 24-bit membrane for any input in the range of its port.
+        No sum can leave the 24-bit membrane for any input in the range of its port; synapses of layers with few
+        nonzero weights are listed (`spiking_pvae.deploy.sparsity`).
 
     Raises
     ------
@@ -262,4 +264,4 @@ def quantize(network: FloatNetwork, images: FloatArray, config: QuantizeConfig |
         layers.append(_quantize_layer(layer, signal, config))
         if layer is not network.layers[-1]:
             signal = next_signal(layer, layers[-1], signal)
-    return Network(input=port, layers=tuple(layers), beta=network.beta)
+    return compact(Network(input=port, layers=tuple(layers), beta=network.beta))

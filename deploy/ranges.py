@@ -28,6 +28,7 @@ from spiking_pvae.deploy.ir import (
     Synapse,
 )
 from spiking_pvae.deploy.projection import project
+from spiking_pvae.deploy.sparsity import written_out_synapse
 
 Int64 = NDArray[np.int64]
 
@@ -60,6 +61,7 @@ def partial_sums(synapse: Synapse, messages: Interval, bias: Int64 | None = None
     Interval
         Of shape (outputs,).
     """
+    synapse = written_out_synapse(synapse)
     excite = replace(synapse, weight=np.maximum(synapse.weight, 0))
     inhibit = replace(synapse, weight=np.minimum(synapse.weight, 0))
     low, high = messages.low[None], messages.high[None]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Layer
 from spiking_pvae.deploy.kernels import bits as bit_kernels
 from spiking_pvae.deploy.kernels import dense
 from spiking_pvae.deploy.kernels import raster as kernels
@@ -72,7 +72,7 @@ def check_layers(layers: Sequence[Layer]) -> None:
         A layer is not dense, or may fire more than once a step.
     """
     for layer in layers:
-        if not isinstance(layer.synapse, Dense):
+        if isinstance(layer.synapse, Conv2d):
             raise UnsupportedError(f"Layer '{layer.name}' of type '{type(layer.synapse).__name__}'", nearest="Dense")
         if not isinstance(layer.neuron, ConstantThreshold) or layer.neuron.n_max != 1:
             raise UnsupportedError(
@@ -115,7 +115,6 @@ class _Packed:
     """A layer laid out for the kernels."""
 
     def __init__(self, layer: Layer) -> None:
-        assert isinstance(layer.synapse, Dense)
         assert isinstance(layer.neuron, ConstantThreshold)
         self.name, self.neurons, self.inputs = layer.name, layer.neurons, layer.synapse.inputs
         self.exponent = layer.synapse.exponent

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.mapping import Routes
 from spiking_pvae.deploy.record import SpikeRecord
-from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits
+from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits, synapse_bits
 from spiking_pvae.energy.synops import SynOps
 
 Counts = dict[tuple[str, str], NDArray[np.float64]]
@@ -40,7 +40,7 @@ def memory(network: Network, ops: SynOps) -> Counts:
         counts[layer.name, "memory_bit"] = bits.astype(np.float64)
     for layer, node in zip(ops.layers[1:], network.layers, strict=True):
         updates = layer.updates_active + layer.updates_inactive
-        a_synop = node.synapse.bits + 2 * MEMBRANE_BITS
+        a_synop = synapse_bits(node.synapse) + 2 * MEMBRANE_BITS
         moved = layer.event_synops * a_synop + 2 * MEMBRANE_BITS * updates
         counts[layer.name, "memory_bit"] += moved.astype(np.float64)
     return counts

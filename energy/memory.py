@@ -1,12 +1,12 @@
 """Bits that pass between memory and logic: weights, membranes and messages.
 
-    synapses   event_synops (weight bits + 2 membrane bits)      a weight is read, a membrane read and written back
+    synapses   event_synops (synapse bits + 2 membrane bits)     a weight is read, a membrane read and written back
     updates    (active + inactive) 2 membrane bits
     messages   2 message bits                                    written by the sender, read by the receiver
 
 The scheme is that of Lemaire et al. (ICONIP 2022) with this network's own widths in place of their 32 bits, so that
-fewer bits a weight move less. It takes every access to go to memory: a design that keeps membranes in registers while
-it accumulates moves less.
+fewer bits a weight move less; a listed synapse is read with the number of its target. It takes every access to go to
+memory: a design that keeps membranes in registers while it accumulates moves less.
 
 References
 ----------
@@ -15,7 +15,7 @@ E. Lemaire et al., "An analytical estimation of spiking neural networks energy e
 
 from __future__ import annotations
 
-from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.ir import Network, Sparse, Synapse
 from spiking_pvae.deploy.numerics import MEMBRANE, PAYLOAD, IntegerFormat
 from spiking_pvae.deploy.record import Schedule
 
@@ -26,6 +26,11 @@ def width(format_: IntegerFormat) -> int:
 
 
 MEMBRANE_BITS = width(MEMBRANE)
+
+
+def synapse_bits(synapse: Synapse) -> int:
+    """Return the bits that one stored synapse takes: its weight, and where it is listed its target."""
+    return synapse.bits + (synapse.index_bits if isinstance(synapse, Sparse) else 0)
 
 
 def message_bits(network: Network, population: str, schedule: Schedule) -> int:

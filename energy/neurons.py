@@ -20,7 +20,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.mapping import Routes
 from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.energy.band import Band
-from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits
+from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits, synapse_bits
 from spiking_pvae.energy.synops import SynOps
 
 Float64 = NDArray[np.float64]
@@ -56,7 +56,7 @@ def joules_by_neuron(
         sends_itself = layer.name != "input"  # the host drives the input: no membrane fires there
         messages, spikes = tally.events.sum(axis=0) / ops.samples, tally.spikes.sum(axis=0) / ops.samples
         route = routes.get(layer.name)
-        a_synop = 0 if after is None else after.synapse.bits + 2 * MEMBRANE_BITS
+        a_synop = 0 if after is None else synapse_bits(after.synapse) + 2 * MEMBRANE_BITS
         each = {
             "message": messages if route is None else messages * route.packets,
             "hop_east_west": 0.0 if route is None else messages * route.east_west,

@@ -53,8 +53,17 @@ def require_free(folder: Path, *, force: bool, kind: str | None = None) -> None:
             "output", given=f"{folder}, which exists", allowed="a new folder", remedy="Overwrite with --force."
         )
     manifest = folder / "manifest.json"
-    if folder.exists() and kind and not (manifest.is_file() and read_json(manifest).get("format") == kind):
+    if (
+        folder.exists()
+        and kind
+        and not (manifest.is_file() and _family(read_json(manifest).get("format")) == _family(kind))
+    ):
         raise InputError("output", given=f"{folder}, which holds something else", allowed="a new folder")
+
+
+def _family(kind: object) -> str:
+    """Return a kind without its version: what an older version wrote may be replaced."""
+    return str(kind).rsplit(" ", 1)[0]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.deploy.exporters.poisson import write_latents
 from spiking_pvae.deploy.exporters.segments import Segment, most_counts, segments, synapse_bias
-from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Network, Shape
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Network, Shape, Sparse
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import LimitError
 
@@ -74,10 +74,10 @@ def neuron_shape(layer: Layer) -> Shape:
 
 
 def synapse_node(layer: Layer, weight: NDArray[np.integer], bias: NDArray[np.int64]) -> nir.NIRNode:
-    """Return the node of weighted sums; `bias` one a neuron (Dense) or channel (Conv2d)."""
+    """Return the node of weighted sums; `bias` one a neuron (Dense, Sparse) or channel (Conv2d)."""
     mantissas = np.left_shift(weight.astype(np.int64), layer.synapse.exponent).astype(np.float64)
     match layer.synapse:
-        case Dense():
+        case Dense() | Sparse():
             return nir.Affine(weight=mantissas, bias=bias.astype(np.float64))
         case Conv2d(input_shape=shape, stride=stride, padding=padding, dilation=dilation, groups=groups):
             return nir.Conv2d(

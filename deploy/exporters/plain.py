@@ -12,7 +12,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Readout
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Readout, Sparse
 from spiking_pvae.errors import DamagedFileError
 from spiking_pvae.storage import read_json, write_json
 
@@ -45,7 +45,7 @@ def plain_layer(layer: Layer) -> PlainLayer:
         "bias": np.zeros(layer.neurons, np.int64) if layer.bias is None else layer.bias.value,
     }
     match layer.synapse:
-        case Dense():
+        case Dense() | Sparse():
             description["synapse"] = "dense"
         case Conv2d(input_shape=shape, stride=stride, padding=padding, dilation=dilation, groups=groups):
             description |= {"synapse": "conv2d", "input_shape": shape, "stride": stride, "padding": padding}

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, Layer, Network, Shape
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, Layer, Network, Shape, Sparse
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import UnsupportedError
@@ -65,7 +65,7 @@ def most_counts(layer: Layer, high: int) -> int:
     assert isinstance(layer.neuron, ConstantThreshold)
     weight = np.abs(layer.synapse.weight.astype(np.int64)) << layer.synapse.exponent
     match layer.synapse:
-        case Dense():
+        case Dense() | Sparse():
             reach = weight.sum(1) * high
         case Conv2d():
             reach = np.repeat(weight.sum((1, 2, 3)) * high, layer.neurons // len(weight))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,13 +94,19 @@ def convert(
     network = with_event_inputs(quantize(source, images, config), input_threshold)
     if epochs:
         network = tune(source, network, dataset, epochs, terminal)
+    network = replace(network, data=dataset.name)
     save_network(network, out, force=force)
     terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
     report = fidelity(source, network, dataset.validation.images, steps=unary_steps)
     result = {
         "network": str(out),
         "layers": [
-            {"name": layer.name, "neurons": layer.neurons, "synapses": int(layer.synapse.weight.size)}
+            {
+                "name": layer.name,
+                "neurons": layer.neurons,
+                "synapses": layer.synapse.stored,
+                "form": type(layer.synapse).__name__.lower(),
+            }
             for layer in network.layers
         ],
         "weight_bits": config.weight_bits,

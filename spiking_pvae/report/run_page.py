@@ -15,6 +15,7 @@ from spiking_pvae.deploy.lower import lower
 from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport, fan_out
+from spiking_pvae.energy.memory import synapse_bits
 from spiking_pvae.errors import UnsupportedError
 from spiking_pvae.evaluation import Evaluation, evaluate
 from spiking_pvae.model import PoissonVAE
@@ -293,7 +294,7 @@ def _budget(network: Network) -> Section:
     for layer in network.layers:
         synapses = int(np.count_nonzero(layer.synapse.weight))
         reach = fan_out(layer.synapse)
-        bits = synapses * layer.synapse.bits
+        bits = synapses * synapse_bits(layer.synapse)
         rows.append(
             (
                 layer.name,

@@ -148,3 +148,20 @@ def test_an_interrupted_replacement_keeps_the_old_folder(tmp_path, monkeypatch):
         save_network(networks.random_network(1), tmp_path / "net", force=True)
     same(load_network(tmp_path / "net"), networks.random_network(0))
     assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+def test_the_older_format_is_read_and_may_be_replaced(tmp_path, monkeypatch):
+    network = networks.random_network(0)
+    with monkeypatch.context() as older:
+        older.setattr("spiking_pvae.deploy.files.NETWORK_KIND", "spiking-pvae network 1")
+        save_network(network, tmp_path / "net")
+    assert "network 1" in (tmp_path / "net" / "manifest.json").read_text()
+    same(load_network(tmp_path / "net"), network)
+    save_network(dataclasses.replace(network, data="digits"), tmp_path / "net", force=True)
+    assert load_network(tmp_path / "net").data == "digits"
+
+
+def test_a_run_folder_is_told_from_a_network(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(InputError, match=r"a run folder.*Convert the run first: spiking-pvae convert"):
+        load_network(tmp_path)

@@ -1,0 +1,62 @@
+"""Which synapses are listed and which are a matrix, and the way from one form to the other.
+
+A matrix takes one byte a weight, a list three a synapse (mantissa and 16-bit target): lists are the smaller form below
+one nonzero weight in three. The compiled kernels are faster on lists below about one in four and slower above
+(``benchmarks/sparse.py``), so that one in four is where a layer is listed. What a network computes and how many
+synapses a message reaches is the same in both forms. Kernels are shared by the places of a convolution, whose zeros are
+skipped where they are counted, and stay as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from spiking_pvae.deploy.ir import Conv2d, Dense, Network, Sparse, Synapse
+
+SPARSE_UP_TO = 0.25
+"""Largest share of nonzero weights at which synapses are listed: less room and less time than the matrix."""
+
+
+def listed(synapse: Dense) -> Sparse:
+    """List the nonzero weights of a matrix by their input."""
+    sources, targets = np.nonzero(synapse.weight.T)
+    starts = np.searchsorted(sources, np.arange(synapse.inputs + 1))
+    return Sparse(
+        starts=starts.astype(np.int32 if len(targets) < 2**31 else np.int64),
+        targets=targets.astype(np.uint16 if synapse.outputs <= 2**16 else np.int32),
+        values=synapse.weight.T[sources, targets],
+        outputs=synapse.outputs,
+        exponent=synapse.exponent,
+        bits=synapse.bits,
+    )
+
+
+def matrix(synapse: Sparse) -> Dense:
+    """Write listed synapses out as a matrix."""
+    return Dense(weight=synapse.weight, exponent=synapse.exponent, bits=synapse.bits)
+
+
+def compact_synapse(synapse: Synapse) -> Synapse:
+    """Return the form that takes less room."""
+    if isinstance(synapse, Dense) and np.count_nonzero(synapse.weight) <= SPARSE_UP_TO * synapse.weight.size:
+        return listed(synapse)
+    return synapse
+
+
+def written_out_synapse(synapse: Synapse) -> Dense | Conv2d:
+    """Return synapses in a form that holds every weight."""
+    return matrix(synapse) if isinstance(synapse, Sparse) else synapse
+
+
+def compact(network: Network) -> Network:
+    """List the synapses of every layer with few of them; what the network computes stays the same."""
+    layers = tuple(replace(layer, synapse=compact_synapse(layer.synapse)) for layer in network.layers)
+    return replace(network, layers=layers)
+
+
+def written_out(network: Network) -> Network:
+    """Write every layer's weights out; inverse of `compact`."""
+    layers = tuple(replace(layer, synapse=written_out_synapse(layer.synapse)) for layer in network.layers)
+    return replace(network, layers=layers)

@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LAVA := .venv-lava
+SANAFE := .venv-sanafe
 PEERS := .venv-crosscheck
 
 .PHONY: demo docs test test-slow test-backends backends crosscheck lint types imports coverage wheel-smoke clean bench
@@ -28,11 +29,18 @@ $(LAVA)/.ready:
 	$(LAVA)/bin/python -m pip install --quiet --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0
 	@touch $@
 
-backends: $(READY) $(LAVA)/.ready $(PEERS)/.ready  ## environments of the backends that want other versions than this package
+$(SANAFE)/.ready:
+	$(PYTHON) -m venv $(SANAFE)
+	$(SANAFE)/bin/python -m pip install --quiet sanafe==2.2.9 numpy
+	@touch $@
+
+backends: $(READY) $(LAVA)/.ready $(SANAFE)/.ready $(PEERS)/.ready  ## environments of the backends that want other versions than this package
 	@echo "Lava: export SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python"
+	@echo "SANA-FE: export SPIKING_PVAE_SANAFE_PYTHON=$(CURDIR)/$(SANAFE)/bin/python"
 
 test-backends: backends  ## the tests that need those environments; a missing one fails
 	SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python SPIKING_PVAE_REQUIRE_BACKENDS=1 \
+		SPIKING_PVAE_SANAFE_PYTHON=$(CURDIR)/$(SANAFE)/bin/python \
 		SPIKING_PVAE_PEERS_PYTHON=$(CURDIR)/$(PEERS)/bin/python \
 		$(BIN)/python -m pytest --numprocesses 2 -m backend
 
@@ -79,5 +87,5 @@ bench: .venv-bench/.ready  ## the simulator beside its peers, each in an environ
 	OMP_NUM_THREADS=1 .venv-bench/bin/python benchmarks/simulate.py --brian .venv-bench-brian/bin/python
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(LAVA) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) $(LAVA) $(SANAFE) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
 		.hypothesis .coverage

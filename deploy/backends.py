@@ -12,12 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
-from spiking_pvae.deploy import lava_host
 from spiking_pvae.deploy.expected import as_traces, expected
 from spiking_pvae.deploy.export import Expect, expectation, write_files
 from spiking_pvae.deploy.exporters.manifest import Manifest
 from spiking_pvae.deploy.exporters.targets import INSTALL
 from spiking_pvae.deploy.exporters.traces import Int64, Runner, Traces
+from spiking_pvae.deploy.hosts import LAVA, SANAFE
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.deploy.simulate import BackendName
@@ -168,14 +168,21 @@ def load_lava(folder: Path, manifest: Manifest) -> Runner:
     """Run the exported Lava processes."""
     from spiking_pvae.deploy.exporters.lava_files import LavaRunner
 
-    return LavaRunner(folder=folder, manifest=manifest, run_program=lava_host.run_program)
+    return LavaRunner(folder=folder, manifest=manifest, run_program=LAVA.run_program)
 
 
 def load_netx(folder: Path, manifest: Manifest) -> Runner:
     """Run ``.net`` files by lava-dl."""
     from spiking_pvae.deploy.exporters.netx_files import NetxRunner
 
-    return NetxRunner(folder=folder, manifest=manifest, run_program=lava_host.run_program)
+    return NetxRunner(folder=folder, manifest=manifest, run_program=LAVA.run_program)
+
+
+def load_sanafe(folder: Path, manifest: Manifest) -> Runner:
+    """Run the exported architecture and mapped network on SANA-FE."""
+    from spiking_pvae.deploy.exporters.sanafe_files import SanafeRunner
+
+    return SanafeRunner(folder=folder, manifest=manifest, run_program=SANAFE.run_program)
 
 
 BACKENDS: tuple[VerifyBackend, ...] = (
@@ -218,20 +225,30 @@ BACKENDS: tuple[VerifyBackend, ...] = (
     VerifyBackend(
         name="lava",
         about="Lava processes of the spike-count neuron on Lava's CPU simulator",
-        version=partial(lava_host.lava_version, "lava-nc"),
-        install=lava_host.INSTALL,
+        version=partial(LAVA.version, "lava-nc"),
+        install=LAVA.install,
         prepare=prepare_export("lava", load_lava),
         most_samples=20,
     ),
     VerifyBackend(
         name="netx",
         about=".net files read by lava-dl, against a model of the form that they carry",
-        version=partial(lava_host.lava_version, "lava-dl", "lava-nc"),
-        install=lava_host.INSTALL,
+        version=partial(LAVA.version, "lava-dl", "lava-nc"),
+        install=LAVA.install,
         prepare=prepare_export("netx", load_netx),
         expect=expectation("netx"),
         schedules=("graded",),
         most_samples=100,
+    ),
+    VerifyBackend(
+        name="sanafe",
+        about="SANA-FE on the exported architecture and mapped network: spikes, synops, packets and hops",
+        version=partial(SANAFE.version, "sanafe"),
+        install=SANAFE.install,
+        prepare=prepare_export("sanafe", load_sanafe),
+        expect=expectation("sanafe"),
+        schedules=("unary",),
+        most_samples=10,
     ),
 )
 
@@ -240,6 +257,7 @@ LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {
     "snntorch": load_snntorch,
     "lava": load_lava,
     "netx": load_netx,
+    "sanafe": load_sanafe,
 }
 """The reader of each export target."""
 

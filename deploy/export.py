@@ -50,17 +50,29 @@ class Expect(Protocol):
 
 def expectation(name: str) -> Expect:
     """Return what a target's files have to say: the network, or where they carry another form, that."""
-    if name != "netx":
-        return expected
+    match name:
+        case "netx":
+            return _expected_netx
+        case "sanafe":
+            return _expected_sanafe
+        case _:
+            return expected
 
-    def expect(
-        network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
-    ) -> Traces:
-        from spiking_pvae.deploy.exporters.netx_files import expected_netx
 
-        return expected_netx(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
+def _expected_netx(
+    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+) -> Traces:
+    from spiking_pvae.deploy.exporters.netx_files import expected_netx
 
-    return expect
+    return expected_netx(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
+
+
+def _expected_sanafe(
+    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+) -> Traces:
+    from spiking_pvae.deploy.exporters.sanafe_files import expected_sanafe
+
+    return expected_sanafe(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
 
 
 def random_messages(network: Network, samples: int, seed: int) -> Int64:
@@ -105,7 +117,7 @@ def export(
     *,
     messages: Int64 | None = None,
     seed: int = 0,
-    schedule: Schedule = "graded",
+    schedule: Schedule | None = None,
     steps: int = 32,
     force: bool = False,
 ) -> Exported:
@@ -122,7 +134,8 @@ def export(
         Of the golden traces; drawn with `seed` if not given.
     seed : int
         Seed of the latents' draws in the golden traces.
-    schedule : {"graded", "unary"}
+    schedule : {"graded", "unary"}, optional
+        The first that the target knows if not given.
     steps : int
         Steps of a firing phase in the unary schedule.
     force : bool
@@ -141,6 +154,7 @@ def export(
     """
     if messages is None:
         messages = random_messages(network, GOLDEN_SAMPLES, seed)
+    schedule = schedule or target(name).schedules[0]
     with replacing_folder(folder, kind=KIND, force=force) as temporary:
         manifest = write_files(network, name, temporary, schedule=schedule, steps=steps)
         how: dict[str, Any] = {"seed": seed, "first_sample": 0, "schedule": schedule, "steps": steps}

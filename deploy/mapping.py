@@ -124,6 +124,38 @@ def _(synapse: Conv2d, neurons_per_core: int, *, skip_zero_weights: bool = True)
     return reached.reshape(synapse.inputs, -1)
 
 
+def neuron_cores(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
+    """Place the populations of a network.
+
+    Parameters
+    ----------
+    network : Network
+    mesh : CoreMesh
+
+    Returns
+    -------
+    dict of str to ndarray
+        Core of each neuron, by the name of its population, ``input`` included.
+
+    Raises
+    ------
+    LimitError
+        The network needs more cores than the mesh has.
+    """
+    found, first = {"input": np.zeros(network.input.neurons, np.int64)}, 0
+    for layer in network.layers:
+        found[layer.name] = first + np.arange(layer.neurons) // mesh.neurons_per_core
+        first = int(found[layer.name][-1]) + 1
+    if first > mesh.cores:
+        raise LimitError(
+            "network",
+            limit=f"{mesh.cores} cores of {mesh.neurons_per_core} neurons",
+            value=first,
+            remedy="Leave hops out with --mapping none.",
+        )
+    return found
+
+
 def routes(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool = True) -> dict[str, Routes]:
     """Place a network on a mesh and trace a message of every neuron.
 
@@ -144,26 +176,17 @@ def routes(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool = True) 
     LimitError
         The network needs more cores than the mesh has.
     """
-    needed = sum(-(-layer.neurons // mesh.neurons_per_core) for layer in network.layers)
-    if needed > mesh.cores:
-        raise LimitError(
-            "network",
-            limit=f"{mesh.cores} cores of {mesh.neurons_per_core} neurons",
-            value=needed,
-            remedy="Leave hops out with --mapping none.",
-        )
+    cores = neuron_cores(network, mesh)
     found: dict[str, Routes] = {}
-    source, source_cores, first = "input", np.zeros(network.input.neurons, np.int64), 0
+    source = "input"
     for layer in network.layers:
         reached = cores_reached(layer.synapse, mesh.neurons_per_core, skip_zero_weights=skip_zero_weights)
-        columns, rows = mesh.place(first + np.arange(reached.shape[1]))
-        from_column, from_row = mesh.place(source_cores)
+        columns, rows = mesh.place(cores[layer.name][0] + np.arange(reached.shape[1]))
+        from_column, from_row = mesh.place(cores[source])
         found[source] = Routes(
             packets=reached.sum(axis=1, dtype=np.int64),
             east_west=(reached * np.abs(from_column[:, None] - columns)).sum(axis=1, dtype=np.int64),
             north_south=(reached * np.abs(from_row[:, None] - rows)).sum(axis=1, dtype=np.int64),
         )
         source = layer.name
-        source_cores = first + np.arange(layer.neurons) // mesh.neurons_per_core
-        first += reached.shape[1]
     return found

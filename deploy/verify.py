@@ -81,7 +81,7 @@ def run_backend(
             status, reason = "failed", str(error)
         except (UnsupportedError, LimitError) as error:
             status, reason = "unsupported", str(error)
-    total = combine(parts, [layer.name for layer in network.layers])
+    total = combine(parts, ["input", *(layer.name for layer in network.layers)])
     return Verdict(
         name=backend.name,
         version=backend.version(),

@@ -44,6 +44,7 @@ def read_golden(folder: Path, layers: tuple[str, ...]) -> Golden:
     arrays, metadata = load_arrays(folder / FILE, kind=KIND)
     traces = {
         layer: {quantity: arrays[f"{layer}/{quantity}"] for quantity in QUANTITIES if f"{layer}/{quantity}" in arrays}
-        for layer in layers
+        for layer in ("input", *layers)
     }
+    traces = {layer: quantities for layer, quantities in traces.items() if quantities}
     return Golden(messages=arrays["messages"], seed=int(metadata["seed"]), traces=traces)

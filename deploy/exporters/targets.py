@@ -14,7 +14,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 
-TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "lava"]
+TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "lava", "sanafe"]
 HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
 INSTALL = "pip install 'spiking-pvae[exports]'"
 
@@ -141,6 +141,23 @@ TARGETS: dict[TargetName, Target] = {
         module="lava_export",
         main="run_counts.py",
         notes=("Convolutions are written as dense matrices.",),
+    ),
+    "sanafe": Target(
+        form="SANA-FE's architecture and mapped network: leaky_integrate_fire somas without leak and with soft reset, "
+        "one spike a step, held and released by control spikes; the latents sum, and input somas send the counts that "
+        "the reader draws from the sums",
+        exact=True,
+        against="the reference simulator, and its spikes times fan-out, packets and hops",
+        module="sanafe_export",
+        main="network.yaml",
+        schedules=("unary",),
+        notes=(
+            "SANA-FE's spikes carry no payload, so that there is no graded form; it fires where v > threshold (the "
+            "charge starts at +1/2, thresholds are those of the network) and its soft reset subtracts the threshold.",
+            "Its built-in somas draw no exponential thresholds and take no bias once: the groups _counts and _control "
+            "are input somas, whose trains the program sets for every image; control messages are not counted.",
+            "The architecture has the mesh of Loihi 1 and costs of 0; units are named as in SANA-FE's loihi.yaml.",
+        ),
     ),
 }
 

@@ -12,15 +12,18 @@ from spiking_pvae.deploy.record import Schedule
 
 Int64 = NDArray[np.int64]
 
-Quantity = Literal["accumulator", "rate", "count", "spike"]
-"""The integrated charge; the Poisson neurons' rate in fixed point; counts an inference; spikes a step.
+Quantity = Literal["accumulator", "rate", "count", "spike", "synops", "packets", "hops"]
+"""The integrated charge; the Poisson neurons' rate in fixed point; counts an inference; spikes a step; and what the
+messages of a neuron caused in an inference: synaptic operations, packets to cores, tile borders crossed.
 
 All have the shape (samples, neurons), spikes (samples, steps, neurons).
 """
-QUANTITIES: tuple[Quantity, ...] = ("accumulator", "rate", "spike", "count")
+QUANTITIES: tuple[Quantity, ...] = ("accumulator", "rate", "spike", "count", "synops", "packets", "hops")
 """In the order in which a layer computes them."""
 Traces = Mapping[str, Mapping[Quantity, Int64]]
-"""Quantities by layer, in the order of the network; a reader leaves out what it does not observe."""
+"""Quantities by layer, in the order of the network, which the population ``input`` may lead; a reader leaves out what
+it does not observe.
+"""
 
 
 class Runner(Protocol):

@@ -38,8 +38,9 @@ class Export(Command):
     """Samples of the golden traces."""
     seed: int = 0
     """Seed of the latents' draws in the golden traces, and of random messages."""
-    schedule: Schedule = "graded"
-    """Counts as payloads in one step, or as single spikes over many."""
+    schedule: Schedule | None = None
+    """Counts as payloads in one step (graded), or as single spikes over many (unary); the first that the target knows
+    if not given."""
     steps: int = 32
     """Steps T of a firing phase in the unary schedule."""
     force: bool = False

@@ -21,6 +21,7 @@ from spiking_pvae.deploy.export import export, random_messages
 from spiking_pvae.deploy.exporters import nir_files, poisson
 from spiking_pvae.deploy.exporters.manifest import read_manifest
 from spiking_pvae.deploy.exporters.snntorch_modules import SpikingLayer
+from spiking_pvae.deploy.exporters.targets import target
 from spiking_pvae.deploy.files import save_network
 from spiking_pvae.deploy.ir import Bias, ConstantThreshold, Conv2d, Layer, Network, Readout
 from spiking_pvae.deploy.verify import run_backend, verify, verify_export
@@ -28,7 +29,7 @@ from spiking_pvae.errors import DamagedFileError, InputError, LimitError
 
 IN_PROCESS = ("reference", "numba", "nir", "nirtorch", "snntorch")
 EXPORTED = ("nir", "snntorch")
-WRITTEN = (*EXPORTED, "netx", "lava")
+WRITTEN = (*EXPORTED, "netx", "lava", "sanafe")
 STEPS = 5
 
 
@@ -266,7 +267,7 @@ def test_one_draw_is_reported(name, monkeypatch):
 
 @pytest.mark.parametrize(
     ("target", "schedule"),
-    [(target, how) for target in WRITTEN for how in ("graded", "unary") if target != "netx"] + [("netx", "graded")],
+    [(name, how) for name in WRITTEN for how in target(name).schedules],
 )
 def test_files_written_twice_are_identical(target, schedule, tmp_path):
     network = conv_network()

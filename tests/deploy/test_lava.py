@@ -12,7 +12,7 @@ import networks
 import numpy as np
 import pytest
 
-from spiking_pvae.deploy import exponential, lava_host, philox
+from spiking_pvae.deploy import exponential, philox
 from spiking_pvae.deploy.backends import LOADERS, chosen
 from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.expected import expected
@@ -21,13 +21,14 @@ from spiking_pvae.deploy.exporters.golden import read_golden
 from spiking_pvae.deploy.exporters.lava_export import RUNTIME, unrolled
 from spiking_pvae.deploy.exporters.sdnn import SdnnHalf, SdnnLayer, differences, run_sdnn, sdnn
 from spiking_pvae.deploy.exporters.segments import segments
+from spiking_pvae.deploy.hosts import LAVA
 from spiking_pvae.deploy.ir import ConstantThreshold
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.verify import run_backend, verify_export
 from spiking_pvae.errors import BackendError, DamagedFileError, InputError, LimitError
 
 REQUIRED = os.environ.get("SPIKING_PVAE_REQUIRE_BACKENDS") == "1"
-HERE = lava_host.lava_version("lava-nc")
+HERE = LAVA.version("lava-nc")
 
 
 def needs_lava(test):
@@ -263,18 +264,18 @@ def test_the_package_never_imports_the_lava_side():
 
 
 def test_interpreter_is_named_by_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv(lava_host.INTERPRETER, str(tmp_path / "nothing"))
-    with pytest.raises(InputError, match=lava_host.INTERPRETER):
-        lava_host.interpreter()
-    monkeypatch.setenv(lava_host.INTERPRETER, sys.executable)
-    assert lava_host.interpreter() == Path(sys.executable)
-    assert lava_host.lava_version("numpy") == f"numpy {np.__version__}"
-    assert lava_host.lava_version("no-such-distribution") is None
+    monkeypatch.setenv(LAVA.variable, str(tmp_path / "nothing"))
+    with pytest.raises(InputError, match=LAVA.variable):
+        LAVA.interpreter()
+    monkeypatch.setenv(LAVA.variable, sys.executable)
+    assert LAVA.interpreter() == Path(sys.executable)
+    assert LAVA.version("numpy") == f"numpy {np.__version__}"
+    assert LAVA.version("no-such-distribution") is None
 
 
 @pytest.fixture
 def plain_python(monkeypatch):
-    monkeypatch.setenv(lava_host.INTERPRETER, sys.executable)
+    monkeypatch.setenv(LAVA.variable, sys.executable)
 
 
 BROOD = """
@@ -291,7 +292,7 @@ def test_failure_leaves_nothing(ending, reason, tmp_path, plain_python):
     program = tmp_path / "program.py"
     program.write_text(f"{BROOD}\nprint('a last word', flush=True)\n{ending}\n")
     with pytest.raises(BackendError, match=reason) as caught:
-        lava_host.run_program(program, tmp_path, {"x": 1}, time_limit_s=2)
+        LAVA.run_program(program, tmp_path, {"x": 1}, time_limit_s=2)
     assert "a last word" in str(caught.value)
     assert processes("cmdline", f"brood of {tmp_path}") == []
 
@@ -302,8 +303,8 @@ def test_interrupt_leaves_nothing(tmp_path, plain_python):
     caller.write_text(
         # A shell's background jobs, and so this test in one, start with the interrupt ignored.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "import sys; from pathlib import Path; from spiking_pvae.deploy.lava_host import run_program\n"
-        "run_program(Path(sys.argv[1]), Path(sys.argv[1]).parent, {'x': 1})"
+        "import sys; from pathlib import Path; from spiking_pvae.deploy.hosts import LAVA\n"
+        "LAVA.run_program(Path(sys.argv[1]), Path(sys.argv[1]).parent, {'x': 1})"
     )
     process = subprocess.Popen(
         [sys.executable, str(caller), str(program)],
@@ -330,7 +331,7 @@ def test_a_failing_lava_process_ends_at_once(tmp_path, nothing_left):
     broken = replace(
         lava(),
         prepare=lambda network, folder, **how: (
-            lambda messages, **options: lava_host.run_program(
+            lambda messages, **options: LAVA.run_program(
                 tmp_path / "export" / "run_counts.py",
                 tmp_path / "export",
                 {

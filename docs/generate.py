@@ -45,17 +45,16 @@ def api() -> str:
 
 def commands() -> str:
     """Help text of every command, as the program prints it."""
-    import tyro
-
     os.environ["COLUMNS"] = "100"  # the width at which the help is laid out
     from spiking_pvae.cli.main import COMMANDS
+    from spiking_pvae.cli.parsing import parse
 
     parts = []
     for name, (kind_name, what) in COMMANDS.items():
         kind = getattr(import_module(f"spiking_pvae.cli.{name}"), kind_name)
         text = io.StringIO()
         with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
-            tyro.cli(kind, prog=f"spiking-pvae {name}", args=["--help"], console_outputs=True)
+            parse(kind, name, ["--help"])
         parts.append(f"## {name}\n\n{what[0].upper()}{what[1:]}.\n\n```text\n{_stripped(text.getvalue())}\n```\n")
     return "\n".join(parts)
 

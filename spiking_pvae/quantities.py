@@ -5,6 +5,11 @@ from __future__ import annotations
 import math
 
 
+def duration(seconds: float) -> str:
+    """Write a time in seconds with three digits at least: '0.0342 s', '23.7 s', '978 s'."""
+    return f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.3g} s"
+
+
 def quantity(value: float, unit: str) -> str:
     """Write a value with an SI prefix: 3.2e-6 J as '3.20 uJ'."""
     if value == 0 or not math.isfinite(value):

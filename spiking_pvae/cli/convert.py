@@ -50,11 +50,11 @@ class Convert(Command):
         from spiking_pvae.deploy.files import NETWORK_KIND
         from spiking_pvae.storage import require_free
 
+        if self.finetune < 0:
+            raise InputError("finetune", given=self.finetune, allowed="an integer of at least 0")
         require_free(self.out, force=self.force, kind=NETWORK_KIND)
         run = load_run(self.run)
         dataset = load_data(run.data, self.data_folder, terminal)
-        if self.finetune < 0:
-            raise InputError("finetune", given=self.finetune, allowed="an integer of at least 0")
         result = convert(
             run.model,
             dataset,
@@ -118,7 +118,7 @@ def convert(
         **report.to_json(),
     }
     if picture is not None:
-        from spiking_pvae.cli.fidelity_picture import draw_fidelity
+        from spiking_pvae.plots.fidelity import draw_fidelity
 
         draw_fidelity(report, picture)
         result["picture"] = str(picture)

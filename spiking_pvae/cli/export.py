@@ -49,10 +49,11 @@ class Export(Command):
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Export and say what was written."""
         from spiking_pvae.deploy.export import export, random_messages
+        from spiking_pvae.deploy.exporters.manifest import KIND
         from spiking_pvae.deploy.files import load_network
         from spiking_pvae.storage import require_free
 
-        require_free(self.out, force=self.force)
+        require_free(self.out, force=self.force, kind=KIND)
         network = load_network(self.network)
         if self.data is None:
             messages = random_messages(network, self.samples, self.seed)

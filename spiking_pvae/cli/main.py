@@ -46,6 +46,8 @@ def overview() -> str:
             "  spiking-pvae COMMAND --help    options and an example",
             "  spiking-pvae --version         version",
             "",
+            "exit codes: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted",
+            "",
             "example: spiking-pvae run --out runs/first",
         ]
     )
@@ -80,10 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(name: str, options: list[str]) -> int:
     """Parse one command's options and execute it."""
-    # argparse formats usage and errors while it parses, so bad values surface before any heavy import.
-    import tyro
-
+    # Options are parsed first, so that bad values surface before any heavy import.
     from spiking_pvae.cli.command import Command, process_rank
+    from spiking_pvae.cli.parsing import parse
     from spiking_pvae.cli.terminal import Terminal
     from spiking_pvae.errors import SpikingPvaeError
 
@@ -91,12 +92,10 @@ def _run(name: str, options: list[str]) -> int:
     debug = "--debug" in options
     try:
         kind = getattr(import_module(f"spiking_pvae.cli.{name}"), COMMANDS[name][0])
-        chosen: Command | None = kind.defaults(options)
-        default = tyro.MISSING_NONPROP if chosen is None else chosen
-        command: Command = tyro.cli(kind, prog=f"spiking-pvae {name}", args=options, default=default)
+        command: Command = parse(kind, name, options, kind.defaults(options))
         terminal = Terminal(as_json=command.json, quiet=command.quiet, mute=process_rank() > 0)
         return command.exit_code(command.execute(terminal))
-    except SystemExit as stop:  # tyro ends the process on --help and on unknown options
+    except SystemExit as stop:  # the parser ends the process after --help
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         terminal.fail("interrupted")

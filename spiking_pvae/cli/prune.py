@@ -13,6 +13,7 @@ from spiking_pvae.cli.budget import BudgetOptions, added, meet, require_readable
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.prune_config import PruneConfig
+from spiking_pvae.quantities import duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ def summary(result: dict[str, Any]) -> Any:
         ("decoder weights that stay", f"{100 * result['decoder_density']:.1f} %"),
         ("held-out -ELBO before", f"{result['nelbo_before']:.2f}"),
         ("held-out -ELBO after", f"{result['nelbo']:.2f} ({result['nelbo_change_percent']:+.2f} %)"),
-        ("time", f"{result['seconds']:.1f} s"),
+        ("time", duration(result["seconds"])),
         ("run folder", result["run_dir"]),
         *(rows_of(result["budget"]) if "budget" in result else ()),
     ]

@@ -62,10 +62,11 @@ def write_run_report(options: Report, out: Path, terminal: Terminal) -> Path:
     from spiking_pvae.checkpoint import load_run
     from spiking_pvae.deploy import convert, simulate
     from spiking_pvae.deploy.files import is_recording, load_network, load_recording
-    from spiking_pvae.energy import estimate
+    from spiking_pvae.energy import estimate, load_preset
     from spiking_pvae.report.run_page import RunResults, run_page
     from spiking_pvae.storage import write_text
 
+    preset = load_preset(options.hardware)
     run = load_run(options.source)
     dataset = load_data(run.data, options.data_folder, terminal)
     if is_recording(options.source / "record"):
@@ -75,7 +76,7 @@ def write_run_report(options: Report, out: Path, terminal: Terminal) -> Path:
         network = load_network(stored) if stored.is_dir() else convert(run.model, dataset.calibration())
         terminal.say(f"Simulating {len(dataset.validation)} images")
         record = simulate(network, dataset.validation.images)
-    report = estimate(network, record, options.hardware)
+    report = estimate(network, record, preset)
     results = RunResults(
         name=options.source.resolve().name,
         run=run,

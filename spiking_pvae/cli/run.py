@@ -18,7 +18,7 @@ from spiking_pvae.cli.terminal import Terminal, jsonable, table
 from spiking_pvae.cli.train import Train, train
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy.quantize import QuantizeConfig
-from spiking_pvae.quantities import quantity
+from spiking_pvae.quantities import duration, quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +44,17 @@ class Run(Command):
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Do every step and print the summary."""
-        from spiking_pvae.checkpoint import load_run
-        from spiking_pvae.cli.overview import draw_overview
+        from spiking_pvae.checkpoint import load_run, prepare_folder
         from spiking_pvae.deploy.files import load_network, save_recording
         from spiking_pvae.energy import estimate, load_preset
         from spiking_pvae.evaluation import evaluate
+        from spiking_pvae.plots.overview import draw_overview
         from spiking_pvae.report.run_page import RunResults, run_page
         from spiking_pvae.storage import write_json, write_text
 
         preset = load_preset(self.hardware)
         out = self.out or next(path for n in itertools.count(1) if not (path := Path("runs") / f"run-{n}").exists())
+        prepare_folder(out, force=self.force)
         dataset = load_data(self.data, self.data_folder, terminal)
         options = Train(out=out, data=self.data, model=self.model, train=self.train, force=self.force)
         trained = train(dataset, options, terminal)
@@ -100,7 +101,7 @@ def summary(result: dict[str, Any]) -> Any:
     rows = [
         ("train", "held-out -ELBO, float", f"{result['evaluate']['nelbo']:.2f}"),
         ("", "reconstruction error + KL", f"{result['evaluate']['mse']:.2f} + {result['evaluate']['kl']:.2f} nats"),
-        ("", "time", f"{result['train']['seconds']:.1f} s, {result['train']['epochs']} epochs"),
+        ("", "time", f"{duration(result['train']['seconds'])}, {result['train']['epochs']} epochs"),
         ("convert", "-ELBO, integer", f"{fidelity['nelbo_integer']:.2f} ({fidelity['nelbo_change_percent']:+.3f} %)"),
         ("", "weights, inputs", f"{fidelity['weight_bits']} bit, {fidelity['input_bits']} bit"),
         ("simulate", "latent spikes an inference", f"{simulated['spikes_per_inference']:.2f}"),

@@ -64,20 +64,22 @@ class Simulate(Command):
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Simulate and print the counts."""
-        from spiking_pvae.deploy.files import load_network, save_recording
+        from spiking_pvae.deploy.files import RECORD_KIND, load_network, save_recording
         from spiking_pvae.deploy.parts import remove_parts, require_parts_only
         from spiking_pvae.deploy.simulate import Repeated
         from spiking_pvae.storage import require_free
 
-        if self.repeat < 1:
-            raise InputError("repeat", given=self.repeat, allowed="at least 1")
+        for name in ("repeat", "samples", "steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(name, given=value, allowed="an integer of at least 1")
         if self.resume and self.record is None:
             raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
         if self.resume and self.scheduler is not None:
             raise InputError("resume", given="a scheduler, which keeps no parts", allowed="one of the two")
         parts = record_folder = None
         if self.record is not None:
-            require_free(self.record, force=self.force)
+            require_free(self.record, force=self.force, kind=RECORD_KIND)
             record_folder = self.record.resolve()  # "." has no name
             if self.scheduler is None:
                 parts = record_folder.parent / f"{record_folder.name}.parts"

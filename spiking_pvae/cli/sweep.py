@@ -10,6 +10,7 @@ from typing import Any
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.errors import InputError
+from spiking_pvae.quantities import duration
 from spiking_pvae.sweep.grid import PRESETS, Family, PresetName, SweepConfig
 
 
@@ -75,12 +76,13 @@ class Sweep(Command):
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Run the sweep and print what became of it."""
-        from spiking_pvae.sweep.engine import run_sweep
+        from spiking_pvae.sweep.engine import check_options, run_sweep
         from spiking_pvae.sweep.grid import curves, points
 
         if self.scheduler is not None and "://" not in self.scheduler and ":" not in self.scheduler:
             raise InputError("scheduler", given=repr(self.scheduler), allowed="an address such as tcp://host:8786")
         config = self.config()
+        check_options(config, self.out, workers=self.workers, force=self.force)
         dataset = load_data(self.data, self.data_folder, terminal)
         total = len(points(config))
         terminal.say(f"Sweep of {total} points on {len(curves(config))} curves, into {self.out}")
@@ -124,8 +126,8 @@ def summary(result: dict[str, Any]) -> Any:
     """Build the table of a sweep."""
     rows = [
         ("points done", f"{result['done']} of {result['points']}"),
-        ("time", f"{result['seconds']:.0f} s"),
-        ("processor time of the points", f"{result['cpu_seconds']:.0f} s"),
+        ("time", duration(result["seconds"])),
+        ("processor time of the points", duration(result["cpu_seconds"])),
         *((f"failed: {each['point']}", each["reason"]) for each in result["failures"]),
         *(("table", path) for path in result["tables"]),
         ("report", result["report"] or "none: no point was reached"),

@@ -14,6 +14,7 @@ from spiking_pvae.cli.command import Command, load_data, process_rank
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import InputError
+from spiking_pvae.quantities import duration
 from spiking_pvae.recipes import RecipeName, find_recipe
 from spiking_pvae.types import Dataset
 
@@ -139,7 +140,7 @@ def summary(result: dict[str, Any]) -> Any:
         ("reconstruction error", f"{result['mse']:.2f}"),
         ("KL", f"{result['kl']:.2f} nats"),
         ("epochs, steps", f"{result['epochs']}, {result['steps']}"),
-        ("time", f"{result['seconds']:.1f} s on {result['device']}"),
+        ("time", f"{duration(result['seconds'])} on {result['device']}"),
         ("run folder", result["run_dir"]),
         *(rows_of(result["budget"]) if "budget" in result else ()),
     ]

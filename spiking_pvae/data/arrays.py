@@ -61,9 +61,11 @@ def _read(path: Path) -> dict[str, NDArray[np.generic]]:
                 return {key: loaded[key] for key in loaded.files}
     # zipfile, zlib, struct and NumPy's header reader each have their own exceptions for damage.
     except Exception as error:
+        # numpy speaks of pickles for any file that does not begin like an array, and advises to allow them.
+        why = "no array, or one of Python objects" if "pickle" in str(error) else f"{type(error).__name__}: {error}"
         raise InputError(
             f"file {path}",
-            given=f"content that can't be read ({type(error).__name__}: {error})",
+            given=f"content that can't be read ({why})",
             allowed="arrays of numbers as numpy.save or numpy.savez write them, without pickled objects",
             remedy="Save the images again as an array of uint8 or float32.",
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -79,7 +80,16 @@ def _with_channels(array: NDArray[np.generic], what: str) -> NDArray[np.generic]
         return array.transpose(0, 3, 1, 2)
     if array.ndim == 4 and array.shape[1] <= min(array.shape[2:]):
         return array
-    raise InputError(f"shape of the images in {what}", given=array.shape, allowed=_SHAPES)
+    raise InputError(f"shape of the images in {what}", given=array.shape, allowed=_SHAPES, remedy=_reshaped(array))
+
+
+def _reshaped(array: NDArray[np.generic]) -> str:
+    """Return how an array of flat images can be given its height and width; empty for other shapes."""
+    if array.ndim != 2:
+        return ""
+    side = math.isqrt(array.shape[1])
+    shape = f"{side}, {side}" if side**2 == array.shape[1] else "height, width"
+    return f"Give flat images their height and width: images.reshape(-1, {shape})."
 
 
 def to_labels(array: NDArray[np.generic], count: int, what: str) -> IntArray:

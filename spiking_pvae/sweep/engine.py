@@ -53,6 +53,18 @@ class SweepResult:
         return sum(outcome.done for outcome in self.outcomes)
 
 
+def require_usable(out: Path, *, force: bool) -> None:
+    """Refuse a folder that holds something else than a sweep, before any work is done.
+
+    Raises
+    ------
+    InputError
+        It does, and `force` is not set; or it can't be written to.
+    """
+    if not (out / MANIFEST).is_file():
+        prepare_folder(out, force=force)
+
+
 def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None:
     """Make a folder ready for a sweep: new, or that of the same sweep, which then goes on.
 
@@ -85,7 +97,7 @@ def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None
                 remedy="Choose another --out.",
             )
     else:
-        prepare_folder(out, force=force)
+        require_usable(out, force=force)
         write_json(out / MANIFEST, {**settings, "version": __version__})
     for outcome in collect(out, job.config):
         if force or (retry and not outcome.done):
@@ -93,6 +105,14 @@ def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None
     if force:
         for point in points(job.config):
             (job.folder(point) / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def check_options(config: SweepConfig, out: Path, *, workers: int, force: bool) -> None:
+    """Refuse what can be known to be wrong without the data: the number of workers, the prices, the folder."""
+    if workers < 1:
+        raise InputError("workers", given=workers, allowed="an integer of at least 1")
+    load_preset(config.hardware)
+    require_usable(out, force=force)
 
 
 def _progress(chains: Sequence[Curve], job: Job, report: Report | None) -> Callable[[], None]:
@@ -139,10 +159,8 @@ def run_sweep(
     report : callable, optional
         Called with the points finished and all points.
     """
-    if workers < 1:
-        raise InputError("workers", given=workers, allowed="an integer of at least 1")
+    check_options(config, out, workers=workers, force=force)
     started = time.perf_counter()
-    load_preset(config.hardware)  # a wrong name is known now, not at the first point
     job = Job(config=config, dataset=dataset, out=out.absolute())
     prepare_sweep(job, force=force, retry=retry)
     chains = curves(config)

@@ -73,7 +73,7 @@ class SweepConfig:
 PRESETS: dict[PresetName, SweepConfig] = {
     "quick": SweepConfig(),
     "metabolic-cost": SweepConfig(
-        latents=PAPER_LATENTS, first_epochs=20, next_epochs=10, cold_latents=(64, 512), cold_betas=(0.1, 1.0, 8.0)
+        latents=PAPER_LATENTS, first_epochs=15, next_epochs=5, cold_latents=(64, 512), cold_betas=(0.1, 1.0, 8.0)
     ),
 }
 

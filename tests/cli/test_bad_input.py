@@ -109,6 +109,74 @@ def test_bad_rank(tmp_path, fails, monkeypatch, rank):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("train", "options: got no --out PATH (run folder to write); allowed"),
+        ("evaluate", "options: got no PATH (run folder); allowed"),
+        ("train --out x --latents many", "--latents: got many; allowed: INT."),
+        ("train --out x --latents=many", "--latents: got many; allowed: INT."),
+        ("train --out x --latents", "--latents: got no value"),
+        ("train --out x --latent 5", "options: got --latent 5; allowed: the command's own. Did you mean --latents?"),
+        ("simulate x y", "options: got y"),
+        ("simulate x --schedule fast", "--schedule: got 'fast'; allowed: graded, streaming, unary."),
+        ("sweep --out x --betas 1 q", "--betas: got 1 q; allowed: FLOAT FLOAT ..."),
+        ("sweep --out x --models poisson foo", "--models: got 'foo'; allowed: grelu, grelu-learned, poisson."),
+        ("simulate x --samples None", "--samples: got None; allowed: INT."),
+    ],
+)
+def test_the_parsers_errors_have_the_form_of_all_others(capsys, monkeypatch, arguments, says):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(arguments.split()) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"error: {says}")
+    assert line.endswith(f"See spiking-pvae {arguments.split()[0]} --help.")
+
+
+def test_flat_images_are_told_their_shape(tmp_path, fails):
+    path = saved(tmp_path / "flat.npy", np.zeros((20, 784), np.float32))
+    assert "images.reshape(-1, 28, 28)" in fails("train", "--data", path, "--out", tmp_path / "out")
+
+
+def test_no_advice_to_load_pickles(tmp_path, fails):
+    (tmp_path / "text.npy").write_text("not an array")
+    objects = saved(tmp_path / "objects.npy", np.array([{}] * 20, dtype=object))
+    for path in (tmp_path / "text.npy", objects):
+        message = fails("train", "--data", path, "--out", tmp_path / "out")
+        assert "allow_pickle" not in message
+        assert "no array, or one of Python objects" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "--hardware", "loihi9"], "loihi9"),
+        (["run", "--out", "FULL"], "not empty"),
+        (["sweep", "--out", "FULL"], "not empty"),
+        (["sweep", "--out", "NEW", "--hardware", "loihi9"], "loihi9"),
+        (["sweep", "--out", "NEW", "--workers", "0"], "workers"),
+        (["convert", "RUN", "--out", "NEW", "--finetune", "-1"], "finetune"),
+        (["simulate", "RUN", "--samples", "0"], "samples"),
+        (["simulate", "RUN", "--record", "FULL", "--force"], "something else"),
+        (["export", "RUN", "--to", "nir", "--out", "FULL", "--force"], "something else"),
+    ],
+)
+def test_cheap_checks_come_before_the_data(tmp_path, fails, monkeypatch, arguments, says):
+    from spiking_pvae import data
+
+    def loaded(*_, **__):
+        raise AssertionError("data was loaded")
+
+    monkeypatch.setattr(data, "load", loaded)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("x")
+    places = {"FULL": tmp_path / "full", "NEW": tmp_path / "new", "RUN": tmp_path / "run"}
+    assert says in fails(*(places.get(word, word) for word in arguments))
+    assert (tmp_path / "full" / "thesis.tex").read_text() == "x"
+
+
+@pytest.mark.parametrize(
     "arguments", [["train"], ["train", "--latents", "many"], ["evaluate"], ["simulate", "x", "--schedule", "fast"]]
 )
 def test_usage(arguments, capsys):

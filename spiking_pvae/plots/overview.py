@@ -13,6 +13,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport
 from spiking_pvae.model import VAE
+from spiking_pvae.quantities import quantity
 from spiking_pvae.storage import replacing
 from spiking_pvae.types import FloatArray
 
@@ -97,7 +98,7 @@ def _bars(axes: Axes, report: EnergyReport) -> None:
     axes.set_xscale("log")
     axes.set(
         xlabel="nJ an inference",
-        title=f"{report.joules_per_inference.value * 1e6:.2f} uJ an inference\n{report.hardware}",
+        title=f"{quantity(report.joules_per_inference.value, 'J')} an inference\n{report.hardware}",
     )
 
 

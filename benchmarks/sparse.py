@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from measuring import machine
 
-from spiking_pvae.deploy.compiled import compile_sums
 from spiking_pvae.deploy.ir import Dense
 from spiking_pvae.deploy.sparsity import listed
+from spiking_pvae.deploy.sums import compile_sums
 
 RESULTS = Path(__file__).parent / "results" / "sparse.json"
 SIZES = ((256, 512), (512, 256), (1024, 4096))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from spiking_pvae import data
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy import Network, convert, load_network, reference, simulate
-from spiking_pvae.deploy.compiled import compile_network
+from spiking_pvae.deploy.compiled import CompiledNetwork
 from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
 from spiking_pvae.deploy.raster import RasterNetwork
 from spiking_pvae.model import PoissonVAE
@@ -56,7 +56,7 @@ def trained_network(folder: Path | None, rounds: int) -> dict[str, Any]:
     network = _trained() if folder is None else load_network(folder)
     images = data.load("natural").validation.images[:SAMPLES]
     messages = network.input.encode(images).astype(np.int32)
-    run = compile_network(network, 1)
+    run = CompiledNetwork(network, 1)
     graded = run(messages, seed=0, first_sample=0, schedule="graded", steps=1)
     unary = run(messages, seed=0, first_sample=0, schedule="unary", steps=STEPS)
     encoder, decoder = map(_integrator, network.layers)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.ir import ExponentialThreshold, Layer, Network, Readout
+from spiking_pvae.deploy.ir import ExponentialThreshold, Network, Readout
 from spiking_pvae.deploy.record import Schedule
 
 Int64 = NDArray[np.int64]
@@ -15,28 +16,50 @@ Float64 = NDArray[np.float64]
 Integers = NDArray[np.signedinteger[Any]]
 
 
-def population(counts: Integers, schedule: Schedule, block: int) -> tuple[Int64, Int64]:
-    """Return spikes and events of each neuron, summed over blocks of samples: (blocks, neurons)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Activity:
+    """What one population did.
+
+    Parameters
+    ----------
+    spikes, events : ndarray of int64, shape (blocks, neurons)
+        Sums over blocks of samples, as in `spiking_pvae.deploy.record.Tally`.
+    busiest, fired, total : ndarray of int64, shape (samples,)
+        Largest |count|, number of nonzero counts and sum of |counts| of each sample.
+    """
+
+    spikes: Int64
+    events: Int64
+    busiest: Int64
+    fired: Int64
+    total: Int64
+
+
+def population(counts: Integers, schedule: Schedule, block: int) -> Activity:
+    """Count a population's spikes and events."""
     from spiking_pvae.deploy.kernels import tally
 
     shape = -(-len(counts) // block), counts.shape[1]
     spikes, events = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    tally.spikes_and_events(counts, block, spikes, events)
-    return spikes, events if schedule == "graded" else spikes
+    each = tally.population(counts, block, spikes, events)
+    return Activity(spikes, events if schedule == "graded" else spikes, *each)
 
 
-def active_updates(layer: Layer, source: Integers, counts: Integers, schedule: Schedule, block: int) -> Int64:
-    """Count the neuron updates in which the layer receives an event or the neuron fires, for each block of samples.
+def silent(samples: int, neurons: int, block: int) -> Activity:
+    """Return the activity of a population that never fires."""
+    nothing = np.zeros((-(-samples // block), neurons), np.int64)
+    none = np.zeros(samples, np.int64)
+    return Activity(nothing, nothing, none, none, none)
+
+
+def active_updates(neurons: int, source: Activity, own: Activity, schedule: Schedule, block: int) -> Int64:
+    """Count the neuron updates in which a layer receives an event or a neuron fires, for each block of samples.
 
     In the unary schedule a population's spikes come in consecutive steps from the first on, so that the number of steps
     with any event is its largest count.
     """
-    from spiking_pvae.deploy.kernels import tally
-
-    busiest = tally.each_sample(source)[0]
-    _, fired, spikes = tally.each_sample(counts)
-    graded = np.where(busiest > 0, layer.neurons, fired)
-    active = busiest * layer.neurons + spikes if schedule == "unary" else graded
+    graded = np.where(source.busiest > 0, neurons, own.fired)
+    active = source.busiest * neurons + own.total if schedule == "unary" else graded
     summed: Int64 = np.add.reduceat(active, np.arange(0, len(active), block))
     return summed
 

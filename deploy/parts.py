@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.accounting import active_updates, population, rates_and_divergence
-from spiking_pvae.deploy.ir import ExponentialThreshold, Network
+from spiking_pvae.deploy.accounting import active_updates, population, rates_and_divergence, silent
+from spiking_pvae.deploy.ir import ExponentialThreshold, Network, Readout
 from spiking_pvae.deploy.record import Schedule, Trace
 from spiking_pvae.deploy.runner import Runner
 from spiking_pvae.deploy.streaming import delivered
@@ -76,19 +76,23 @@ def run_part(network: Network, images: FloatArray, first_sample: int, plan: Plan
     messages = network.input.encode(images)
     outputs = run(messages, seed=plan.seed, first_sample=first_sample, schedule=plan.schedule, steps=plan.steps)
     sent = delivered(network, messages, plan.steps) if plan.schedule == "streaming" else messages
-    populations: list[NDArray[np.signedinteger[Any]]] = [sent, *(output.counts for output in outputs)]
-    tallies = [population(counts, plan.schedule, plan.block) for counts in populations]
+    tallies = [population(sent, plan.schedule, plan.block)]
+    for layer, output in zip(network.layers, outputs, strict=True):
+        fires = not isinstance(layer.neuron, Readout)
+        tallies.append(
+            population(output.counts, plan.schedule, plan.block)
+            if fires
+            else silent(len(messages), layer.neurons, plan.block)
+        )
     rate, kl = rates_and_divergence(neuron, outputs[latent].charge, plan.block)
     return Part(
-        spikes=[fired for fired, _ in tallies],
-        events=[sent for _, sent in tallies],
+        spikes=[each.spikes for each in tallies],
+        events=[each.events for each in tallies],
         active=[
-            active_updates(layer, populations[index], populations[index + 1], plan.schedule, plan.block)
-            if counted is None
-            else np.add.reduceat(counted, np.arange(0, len(counted), plan.block))
-            for index, (layer, counted) in enumerate(
-                zip(network.layers, (output.active for output in outputs), strict=True)
-            )
+            active_updates(layer.neurons, source, own, plan.schedule, plan.block)
+            if output.active is None
+            else np.add.reduceat(output.active, np.arange(0, len(output.active), plan.block))
+            for layer, output, source, own in zip(network.layers, outputs, tallies, tallies[1:], strict=False)
         ],
         rate=rate,
         kl=kl,

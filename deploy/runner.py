@@ -49,9 +49,9 @@ def runner(network: Network, name: BackendName = "auto", threads: int | None = N
 
         return partial(run, network)
     if name in {"auto", "numba"}:
-        from spiking_pvae.deploy.compiled import compile_network
+        from spiking_pvae.deploy.compiled import CompiledNetwork
 
-        return compile_network(network, threads)
+        return CompiledNetwork(network, threads)
     raise InputError("backend", given=repr(name), allowed=", ".join(BACKENDS))
 
 

@@ -1,7 +1,7 @@
-"""Weighted sums of integer messages over all-to-all synapses: a = W x.
+"""Weighted sums of small messages over all-to-all synapses: a = W x.
 
-Two forms of one sum. `dense_sums` multiplies every weight, four inputs in one instruction (AVX-512 VNNI: unsigned
-messages times signed weights); `event_sums` adds up the weight rows of nonzero messages only.
+Every weight is multiplied, four inputs in one instruction (AVX-512 VNNI: unsigned messages times signed weights). Where
+most messages are zero, `spiking_pvae.deploy.kernels.events` does less.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
 from spiking_pvae.deploy.kernels.compile import instruction
+from spiking_pvae.deploy.kernels.memory import aligned_bytes
 
 TILE = 64
 """Outputs computed together: four registers of 16 sums."""
@@ -45,59 +46,75 @@ def pack_groups(weight: NDArray[np.int8]) -> NDArray[np.int8]:
     tiles, groups = -(-outputs // TILE), -(-inputs // GROUP)
     padded = np.zeros((tiles * TILE, groups * GROUP), np.int8)
     padded[:outputs, :inputs] = weight
-    return np.ascontiguousarray(padded.reshape(tiles, TILE, groups, GROUP).transpose(0, 2, 1, 3))
+    packed = aligned_bytes(tiles, groups, TILE, GROUP).view(np.int8)
+    packed[:] = padded.reshape(tiles, TILE, groups, GROUP).transpose(0, 2, 1, 3)
+    return packed
 
 
 def _load(builder: Any, address: Any, type_: Any) -> Any:
     return builder.load(builder.inttoptr(address, type_.as_pointer()), align=1)
 
 
-@instruction
-def _dot_tile(typing: Any, weight: Any, message: Any, groups: Any, sums: Any) -> Any:
-    """Multiply ROWS message rows by one tile; addresses, 4 groups bytes a row in, TILE int32 a row out."""
-    signature = types.void(types.intp, types.intp, types.intp, types.intp)
+def _dot_tile(rows: int) -> Any:
+    """Return the instructions that multiply `rows` message rows by one tile.
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        weight, message, groups, sums = arguments
-        registers = TILE // 16
-        insert: Any = cgutils.get_or_insert_function
-        multiply = insert(builder.module, ir.FunctionType(_SUMS, [_SUMS] * 3), "llvm.x86.avx512.vpdpbusd.512")
-        undefined = ir.Constant(_SUMS, ir.Undefined)
-        everywhere = ir.Constant(_SUMS, [0] * 16)
-        entry, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        group = builder.phi(_INT64)
-        group.add_incoming(ir.Constant(_INT64, 0), entry)
-        total = [[builder.phi(_SUMS) for _ in range(registers)] for _ in range(ROWS)]
-        first = builder.add(weight, builder.mul(group, ir.Constant(_INT64, TILE * GROUP)))
-        weights = [
-            _load(builder, builder.add(first, ir.Constant(_INT64, _REGISTER_BYTES * r)), _SUMS)
-            for r in range(registers)
-        ]
-        stride = builder.mul(groups, ir.Constant(_INT64, GROUP))
-        added = []
-        for row in range(ROWS):
-            offset = builder.mul(stride, ir.Constant(_INT64, row))
-            address = builder.add(message, builder.add(offset, builder.mul(group, ir.Constant(_INT64, GROUP))))
-            single = builder.insert_element(undefined, _load(builder, address, _INT32), ir.Constant(_INT32, 0))
-            spread = builder.shuffle_vector(single, undefined, everywhere)
-            added.append([builder.call(multiply, [total[row][r], spread, weights[r]]) for r in range(registers)])
-        following = builder.add(group, ir.Constant(_INT64, 1))
-        group.add_incoming(following, loop)
-        for row in range(ROWS):
-            for r in range(registers):
-                total[row][r].add_incoming(ir.Constant(_SUMS, [0] * 16), entry)
-                total[row][r].add_incoming(added[row][r], loop)
-        builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
-        builder.position_at_end(done)
-        for row in range(ROWS):
-            for r in range(registers):
-                offset = ir.Constant(_INT64, (row * registers + r) * _REGISTER_BYTES)
-                builder.store(added[row][r], builder.inttoptr(builder.add(sums, offset), _SUMS.as_pointer()), align=1)
-        return context.get_dummy_value()
+    They take addresses of weights and messages, the number of groups, and the address of the sums: 4 groups bytes a row
+    in, TILE int32 a row out.
+    """
 
-    return signature, generate
+    @instruction
+    def dot_tile(typing: Any, weight: Any, message: Any, groups: Any, sums: Any) -> Any:
+        signature = types.void(types.intp, types.intp, types.intp, types.intp)
+
+        def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+            _multiply(builder, rows, *arguments)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return dot_tile
+
+
+def _multiply(builder: Any, rows: int, weight: Any, message: Any, groups: Any, sums: Any) -> None:
+    """Write a loop over the groups that keeps the sums of all rows in registers."""
+    registers = TILE // 16
+    insert: Any = cgutils.get_or_insert_function
+    multiply = insert(builder.module, ir.FunctionType(_SUMS, [_SUMS] * 3), "llvm.x86.avx512.vpdpbusd.512")
+    undefined = ir.Constant(_SUMS, ir.Undefined)
+    everywhere = ir.Constant(_SUMS, [0] * 16)
+    entry, loop, done = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    group = builder.phi(_INT64)
+    group.add_incoming(ir.Constant(_INT64, 0), entry)
+    total = [[builder.phi(_SUMS) for _ in range(registers)] for _ in range(rows)]
+    first = builder.add(weight, builder.mul(group, ir.Constant(_INT64, TILE * GROUP)))
+    weights = [
+        _load(builder, builder.add(first, ir.Constant(_INT64, _REGISTER_BYTES * r)), _SUMS) for r in range(registers)
+    ]
+    stride = builder.mul(groups, ir.Constant(_INT64, GROUP))
+    added = []
+    for row in range(rows):
+        offset = builder.mul(stride, ir.Constant(_INT64, row))
+        address = builder.add(message, builder.add(offset, builder.mul(group, ir.Constant(_INT64, GROUP))))
+        single = builder.insert_element(undefined, _load(builder, address, _INT32), ir.Constant(_INT32, 0))
+        spread = builder.shuffle_vector(single, undefined, everywhere)
+        added.append([builder.call(multiply, [total[row][r], spread, weights[r]]) for r in range(registers)])
+    following = builder.add(group, ir.Constant(_INT64, 1))
+    group.add_incoming(following, loop)
+    for row in range(rows):
+        for r in range(registers):
+            total[row][r].add_incoming(ir.Constant(_SUMS, [0] * 16), entry)
+            total[row][r].add_incoming(added[row][r], loop)
+    builder.cbranch(builder.icmp_signed("<", following, groups), loop, done)
+    builder.position_at_end(done)
+    for row in range(rows):
+        for r in range(registers):
+            offset = ir.Constant(_INT64, (row * registers + r) * _REGISTER_BYTES)
+            builder.store(added[row][r], builder.inttoptr(builder.add(sums, offset), _SUMS.as_pointer()), align=1)
+
+
+_dot_one, _dot_rows = _dot_tile(1), _dot_tile(ROWS)
 
 
 @compiled
@@ -122,40 +139,20 @@ def dense_sums(packed: NDArray[np.int8], offset: int, correction: NDArray[np.int
     outputs = sums.shape[1]
     rows = np.zeros((ROWS, groups * GROUP), np.uint8)
     block = np.empty((ROWS, TILE), np.int32)
-    for first in range(0, samples, ROWS):
-        count = min(ROWS, samples - first)
+    whole = samples // ROWS
+    for turn in range(whole + samples % ROWS):
+        count = ROWS if turn < whole else 1
+        first = turn * ROWS if turn < whole else whole * ROWS + turn - whole
         for row in range(count):
             for i in range(inputs):
                 rows[row, i] = np.uint8(messages[first + row, i] + offset)
         for tile in range(tiles):
-            _dot_tile(packed[tile].ctypes.data, rows.ctypes.data, groups, block.ctypes.data)
+            if count == ROWS:
+                _dot_rows(packed[tile].ctypes.data, rows.ctypes.data, groups, block.ctypes.data)
+            else:
+                _dot_one(packed[tile].ctypes.data, rows.ctypes.data, groups, block.ctypes.data)
             start = tile * TILE
             width = min(TILE, outputs - start)
             for row in range(count):
                 for o in range(width):
                     sums[first + row, start + o] = block[row, o] - correction[start + o]
-
-
-@compiled
-def event_sums(rows: NDArray[np.int8], messages: Any, sums: Any) -> None:
-    """Add the weight rows of nonzero messages: sums[s, o] = sum_i W[o, i] messages[s, i].
-
-    Parameters
-    ----------
-    rows : ndarray of int8, shape (inputs, outputs)
-        W transposed, so that the synapses of an input lie side by side.
-    messages : ndarray of int, shape (samples, inputs)
-    sums : ndarray of int32 or int64, shape (samples, outputs)
-        Written; exact while |sum| fits its type.
-    """
-    samples, inputs = messages.shape
-    outputs = rows.shape[1]
-    for s in range(samples):
-        total = sums[s]
-        total[:] = 0
-        for i in range(inputs):
-            message = messages[s, i]
-            if message != 0:
-                row = rows[i]
-                for o in range(outputs):
-                    total[o] += row[o] * message

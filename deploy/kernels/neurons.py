@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba import types
 from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
 from spiking_pvae.deploy.exponential import INTERPOLATION_BITS, LOG2, LOG_TABLE, PRECISION
-from spiking_pvae.deploy.kernels.compile import inlined
+from spiking_pvae.deploy.kernels.compile import inlined, instruction
 from spiking_pvae.deploy.philox import MULTIPLIERS, ROUNDS, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
@@ -22,6 +24,12 @@ WORD, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 SLACK = 256
 """Units of 2^-32 by which the bound on a threshold is lowered; the logarithm's error is below 140 of them."""
 MANTISSA_MASK = 2**INTERPOLATION_BITS - 1
+DOUBLE_BITS, DOUBLE_BIAS = 52, 1023
+DOUBLE_MASK = 2**DOUBLE_BITS - 1
+GROUP = 64
+"""Neurons whose comparisons make one word."""
+LANES = 8
+"""Neurons that draw together: 64-bit numbers in a register."""
 
 
 @compiled
@@ -83,29 +91,71 @@ def _philox(block: int, draw: int, sample: np.int64, low: np.uint64, high: np.ui
     return np.uint32(c0), np.uint32(c1), np.uint32(c2), np.uint32(c3)
 
 
-@compiled
+@inlined
 def _threshold(word: np.uint32, fraction: int) -> Any:
-    """Exponential threshold of a uniform word: `spiking_pvae.deploy.exponential.thresholds` for one number."""
-    odd = 2 * np.int64(word) + 1
-    power, rest = 0, odd
-    for step in (32, 16, 8, 4, 2, 1):
-        if rest >> step:
-            rest >>= step
-            power += step
-    mantissa = (odd << (33 - power)) - (1 << 33)
+    """Exponential threshold of a uniform word: `spiking_pvae.deploy.exponential.thresholds` for one number.
+
+    The odd number 2 w + 1 has at most 33 bits, so that its double holds power and mantissa exactly.
+    """
+    bits = np.float64(2 * np.int64(word) + 1).view(np.int64)
+    power = (bits >> DOUBLE_BITS) - DOUBLE_BIAS
+    mantissa = (bits & DOUBLE_MASK) >> (DOUBLE_BITS - PRECISION - 1)
     index = mantissa >> INTERPOLATION_BITS
     low = LOG_TABLE[index]
     logarithm = low + (((LOG_TABLE[index + 1] - low) * (mantissa & MANTISSA_MASK)) >> INTERPOLATION_BITS)
-    exponential = (33 - power) * LOG2 - logarithm
+    exponential = (PRECISION + 1 - power) * LOG2 - logarithm
     return ((exponential - (exponential >> (fraction + 1))) >> (PRECISION - fraction)) + 1
+
+
+@instruction
+def _set_bytes(typing: Any, address: Any) -> Any:
+    """Return a bit for each of the 64 bytes at an address: 1 where it is not 0."""
+    bytes_ = ir.VectorType(ir.IntType(8), GROUP)
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        loaded = builder.load(builder.inttoptr(arguments[0], bytes_.as_pointer()), align=1)
+        return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(bytes_, None)), ir.IntType(64))
+
+    return types.uint64(types.intp), generate
+
+
+@instruction
+def _lowest(typing: Any, word: Any) -> Any:
+    """Return the place of the lowest set bit."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
 
 
 @compiled
 def _first_words(sample: np.int64, key: tuple[np.uint64, np.uint64], words: NDArray[np.uint32]) -> None:
-    """Write the words of every neuron's first draw; words[n % 4, n // 4] is that of neuron n."""
+    """Write the word of every neuron's first draw."""
     low, high = key
-    for block in range(words.shape[1]):
-        words[0, block], words[1, block], words[2, block], words[3, block] = _philox(block, 0, sample, low, high)
+    for block in range(words.size // 4):
+        first, second, third, fourth = _philox(block, 0, sample, low, high)
+        words[4 * block], words[4 * block + 1] = first, second
+        words[4 * block + 2], words[4 * block + 3] = third, fourth
+
+
+@compiled
+def _next_words(
+    place: NDArray[np.int64],
+    number: int,
+    draw: int,
+    sample: np.int64,
+    key: tuple[np.uint64, np.uint64],
+    words: NDArray[np.uint32],
+) -> None:
+    """Write the word of a later draw of the neurons place[:number]; both arrays have room for whole registers."""
+    low, high = key
+    for j in range((number + LANES - 1) & -LANES):
+        neuron = place[j]
+        first, second, third, fourth = _philox(neuron >> 2, draw, sample, low, high)
+        even = first if neuron & 2 == 0 else third
+        odd = second if neuron & 2 == 0 else fourth
+        words[j] = even if neuron & 1 == 0 else odd
 
 
 @compiled
@@ -136,7 +186,8 @@ def exponential(
     table_low: int,
     fraction: int,
     n_max: int,
-    key: tuple[np.uint64, np.uint64],
+    key_low: int,
+    key_high: int,
     first_sample: int,
     charge: NDArray[np.int32],
     counts: NDArray[np.int32],
@@ -145,11 +196,14 @@ def exponential(
     """Count the unit-rate arrivals in [0, rate]; most neurons are silent and are passed by one comparison.
 
     -ln U >= 1 - U, so that a word w with 2^32 - w above the charge (in units of 2^-32, SLACK allowed for the
-    logarithm's error) can't be reached by the membrane.
+    logarithm's error) can't be reached by the membrane. Neurons that fired are listed and draw again together.
     """
     neurons = charge.shape[1]
-    words = np.empty((4, -(-neurons // 4)), np.uint32)
-    widen = PRECISION - fraction
+    words = np.empty(-(-neurons // 4) * 4, np.uint32)
+    near = np.zeros(-(-neurons // GROUP) * GROUP, np.uint8)
+    place, rest = np.zeros(neurons + LANES, np.int64), np.empty(neurons + LANES, np.int64)
+    drawn = np.empty(neurons + LANES, np.uint32)
+    widen, key = PRECISION - fraction, (np.uint64(key_low), np.uint64(key_high))
     for s in range(len(sums)):
         low, high = _charges(sums[s], exponent, bias, charge[s])
         limits[0], limits[1] = min(limits[0], low), max(limits[1], high)
@@ -157,15 +211,25 @@ def exponential(
         sample = np.int64(first_sample + s)
         _first_words(sample, key, words)
         for n in range(neurons):
-            membrane = np.int64(charge[s, n])
-            scaled = membrane << widen
-            word = words[np.uint64(n) & np.uint64(3), np.uint64(n) >> np.uint64(2)]
-            fired = 0
-            if (1 << 32) - SLACK - np.int64(word) <= scaled + (scaled >> fraction):
-                theta = _threshold(word, fraction)
-                while fired < n_max and membrane >= theta:
-                    membrane -= theta
-                    fired += 1
-                    following = _philox(n >> 2, fired, sample, key[0], key[1])
-                    theta = _threshold(following[n & 3], fraction)
-            counts[s, n] = fired
+            scaled = np.int64(charge[s, n]) << widen
+            near[n] = (1 << 32) - SLACK - np.int64(words[n]) <= scaled + (scaled >> fraction)
+        counts[s] = 0
+        fired = 0
+        for first in range(0, neurons, GROUP):
+            bits = _set_bytes(near.ctypes.data + first)
+            while bits != 0:
+                lowest = first + np.int64(_lowest(bits))
+                bits &= bits - np.uint64(1)
+                place[fired], rest[fired] = lowest, charge[s, lowest] - _threshold(words[lowest], fraction)
+                fired += rest[fired] >= 0
+        for draw in range(1, n_max + 1):
+            for j in range(fired):
+                counts[s, place[j]] = draw
+            if fired == 0 or draw == n_max:
+                break
+            _next_words(place, fired, draw, sample, key, drawn)
+            again = 0
+            for j in range(fired):
+                place[again], rest[again] = place[j], rest[j] - _threshold(drawn[j], fraction)
+                again += rest[again] >= 0
+            fired = again

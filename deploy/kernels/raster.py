@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
 from spiking_pvae.deploy.kernels.compile import instruction
+from spiking_pvae.deploy.kernels.memory import aligned_bytes
 
 TILE = 64
 FLUSH = 256
@@ -37,9 +38,7 @@ def pack_rows(weight: NDArray[np.int8]) -> NDArray[np.uint8]:
     padded = np.zeros((tiles * TILE, inputs), np.int16)
     padded[:outputs] = weight
     halves = (padded + OFFSET).astype(np.uint8).reshape(tiles, 2, _HALF, inputs)
-    # A row must not lie across two cache lines: loads from two cost twice as much.
-    room = np.empty(tiles * inputs * TILE + TILE, np.uint8)
-    rows = room[-room.ctypes.data % TILE :][: tiles * inputs * TILE].reshape(tiles, inputs, TILE)
+    rows = aligned_bytes(tiles, inputs, TILE)
     rows[:] = halves.transpose(0, 3, 2, 1).reshape(tiles, inputs, TILE)
     return rows
 

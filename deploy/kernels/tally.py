@@ -15,25 +15,37 @@ ATANH = tuple(2.0 / (2 * term + 1) for term in range(14))
 
 
 @compiled
-def spikes_and_events(counts: Any, block: int, spikes: NDArray[np.int64], events: NDArray[np.int64]) -> None:
-    """Add |count| and the number of nonzero counts to rows of `spikes` and `events`, one row a block of samples."""
-    for s in range(counts.shape[0]):
-        row = s // block
-        for n in range(counts.shape[1]):
-            count = np.int64(counts[s, n])
-            spikes[row, n] += abs(count)
-            events[row, n] += count != 0
+def survey(messages: Any) -> Any:
+    """Return the smallest and the largest message, how many are not 0, and the largest sum of a sample's |messages|."""
+    low, high, nonzero, largest = np.int64(0), np.int64(0), np.int64(0), np.int64(0)
+    for s in range(messages.shape[0]):
+        total = np.int64(0)
+        for n in range(messages.shape[1]):
+            message = np.int64(messages[s, n])
+            low, high = min(low, message), max(high, message)
+            nonzero += message != 0
+            total += abs(message)
+        largest = max(largest, total)
+    return low, high, nonzero, largest
 
 
 @compiled
-def each_sample(counts: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return each sample's largest |count|, its number of nonzero counts and the sum of its |counts|."""
+def population(
+    counts: Any, block: int, spikes: NDArray[np.int64], events: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Add |count| and the number of nonzero counts to rows of `spikes` and `events`, one row a block of samples.
+
+    Returns each sample's largest |count|, its number of nonzero counts and the sum of its |counts|.
+    """
     largest = np.zeros(len(counts), np.int64)
     fired, total = largest.copy(), largest.copy()
     for s in range(counts.shape[0]):
+        row = s // block
         most, some, every = np.int64(0), np.int64(0), np.int64(0)
         for n in range(counts.shape[1]):
             count = abs(np.int64(counts[s, n]))
+            spikes[row, n] += count
+            events[row, n] += count != 0
             most = max(most, count)
             some += count != 0
             every += count

@@ -61,15 +61,15 @@ def record_of(network: Network, images: FloatArray, activity: Float64, kl: Float
     sent = np.pad((activity != 0).astype(np.int64), silent)
     nothing = np.zeros((samples, network.layers[-1].neurons), np.int64)
     populations = [network.input.encode(images), sent, nothing]
+    did = [population(counts, "graded", 1) for counts in populations]
     tallies = []
-    for index, (name, counts) in enumerate(zip(["input", "encoder", "decoder"], populations, strict=True)):
-        spikes, events = population(counts, "graded", 1)
+    for index, (name, own) in enumerate(zip(["input", "encoder", "decoder"], did, strict=True)):
         active = (
-            active_updates(network.layers[index - 1], populations[index - 1], counts, "graded", 1)
+            active_updates(network.layers[index - 1].neurons, did[index - 1], own, "graded", 1)
             if index
             else np.zeros(samples, np.int64)
         )
-        tallies.append(Tally(name=name, spikes=spikes, events=events, steps=min(index, 1), active=active))
+        tallies.append(Tally(name=name, spikes=own.spikes, events=own.events, steps=min(index, 1), active=active))
     return SpikeRecord(
         schedule="graded",
         steps=1,

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spiking_pvae.deploy import reference
-from spiking_pvae.deploy.compiled import compile_network, compile_sums
+from spiking_pvae.deploy.compiled import CompiledNetwork
 from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, InputPort, Layer, Network, Readout
 from spiking_pvae.deploy.kernels import dense
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.simulate import simulate
+from spiking_pvae.deploy.sums import compile_sums
 from spiking_pvae.errors import LimitError, UnsupportedError
 
 dense_networks = st.builds(
@@ -72,7 +73,7 @@ def assert_same_outputs(network, samples, *, threads, seed, first, schedule, ste
     messages = network.input.encode(networks.random_images(samples, samples, side, scale=3.0))
     options = {"seed": seed, "first_sample": first, "schedule": schedule, "steps": steps}
     expected = reference.run(network, messages, **options)
-    for ours, theirs in zip(compile_network(network, threads)(messages, **options), expected, strict=True):
+    for ours, theirs in zip(CompiledNetwork(network, threads)(messages, **options), expected, strict=True):
         assert (ours.charge == theirs.charge).all()
         assert (ours.counts == theirs.counts).all()
 

@@ -16,7 +16,7 @@ from spiking_pvae.deploy import reference
 from spiking_pvae.deploy.backends import chosen
 from spiking_pvae.deploy.check import check
 from spiking_pvae.deploy.chips import load_chip
-from spiking_pvae.deploy.compiled import compile_network, compile_sums
+from spiking_pvae.deploy.compiled import CompiledNetwork
 from spiking_pvae.deploy.export import random_messages
 from spiking_pvae.deploy.files import load_network, save_network
 from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
@@ -28,6 +28,7 @@ from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
 from spiking_pvae.deploy.ranges import ranges
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.deploy.sparsity import SPARSE_UP_TO, compact, listed, matrix, written_out
+from spiking_pvae.deploy.sums import compile_sums
 from spiking_pvae.deploy.verify import run_backend
 from spiking_pvae.energy import estimate, load_preset
 from spiking_pvae.errors import InputError, LimitError
@@ -94,7 +95,7 @@ def test_counts_and_charges_equal_those_of_the_matrix(network, samples, schedule
     options = {"seed": run_seed, "first_sample": 3, "schedule": schedule, "steps": steps}
     listing = all_listed(network)
     expected = outcome(partial(reference.run, network), messages, options)
-    for run in (partial(reference.run, listing), compile_network(listing, 2)):
+    for run in (partial(reference.run, listing), CompiledNetwork(listing, 2)):
         assert outcome(run, messages, options) == expected
     for ours, theirs in zip(ranges(listing), ranges(network), strict=True):
         assert (ours.sums.low == theirs.sums.low).all()

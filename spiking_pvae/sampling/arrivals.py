@@ -1,13 +1,17 @@
 """Relaxed Poisson counts from exponential arrival times, as an autograd operation.
 
 Arrivals of rate r come at t_1 < t_2 < ..., with independent gaps ~ Exp(r). The relaxed count of the window [0, 1] and
-its derivative, at fixed draws s_m = r t_m, are
+its derivative, at fixed s_m = r t_m, are
 
     z = sum_m h((1 - t_m) / tau),      dz/dr = sum_m h'((1 - t_m) / tau) t_m / (r tau)
 
-Both come from one pass that stops when t_m leaves the support of h; memory is O(batch x latents) whatever the rate.
-At tau = 0 the count is an exact Poisson draw and has no gradient. A rate above 65,536, or NaN,
-gives NaN.
+Both are functions of the set of arrivals alone, so any exact way to draw that set gives their law, and here none is
+drawn whose place does not matter. Before the soft window, [1 - c tau, 1 + c tau] with c = 1 (12 for the sigmoid), an
+arrival counts 1 and has no gradient: of these only the number is drawn, Poisson(r (1 - c tau)). Within it their number
+is Poisson(2 c tau r), and each is uniform. No logarithm is taken and nothing is sorted or summed up over time; memory
+is O(batch x latents) whatever the rate. The sigmoid's c makes an error below 6.2e-6 an arrival at either end.
+
+At tau = 0 the count is an exact Poisson draw and has no gradient. A rate above 65,536, or NaN, gives NaN.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The arrival-time sampler fused for the CPU: one pass, threads over samples, the same draws as the torch version.
 
-Most units are silent. A tile's first words come from vectorised Philox blocks, and a polynomial below e^-x rules out
-most silent units; only the rest are followed from arrival to arrival.
+Work goes by tiles of units, and in each by loops that the compiler puts on vectors: words, numbers of arrivals, then
+the arrivals of the soft window gathered in blocks of four.
 """
 
 from __future__ import annotations
@@ -17,162 +17,150 @@ from torch import Tensor
 
 from spiking_pvae.compiling import compiled
 from spiking_pvae.config import Indicator
-from spiking_pvae.philox import MULTIPLIERS, ROUNDS, WEYL, split_seed
-from spiking_pvae.sampling.indicators import CODES, LARGEST_RATE, cutoff
+from spiking_pvae.philox import split_seed
+from spiking_pvae.sampling.indicators import CODES, LARGEST_RATE, soft_window
+from spiking_pvae.sampling.philox_numba import listed_words
+from spiking_pvae.sampling.poisson_numba import STEP, numbers
+from spiking_pvae.sampling.words import POSITIONS
 
-TILE = 256
-"""Philox blocks a tile: 1024 units."""
-M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
-W0, W1 = np.uint32(WEYL[0]), np.uint32(WEYL[1])
-HALF, MASK = np.uint64(32), np.uint64(0xFFFFFFFF)
-ONE_WORD = 2.0**-32
-BANK, LARGEST_EXPONENT = 1e-200, 600.0
-"""Products below the first are banked as logarithms; a further factor of 2^-33 stays above e^-600."""
+TILE = 1024
+"""Units at once; a multiple of 4."""
 
 
 @compiled
-def _block(c0: Any, c1: Any, c2: Any, c3: Any, k0: Any, k1: Any) -> Any:
-    """Return the four words of a Philox block, uint32."""
-    for _ in range(ROUNDS):
-        first, second = np.uint64(c0) * M0, np.uint64(c2) * M1
-        c0, c1, c2, c3 = (
-            np.uint32(second >> HALF) ^ c1 ^ k0,
-            np.uint32(second & MASK),
-            np.uint32(first >> HALF) ^ c3 ^ k1,
-            np.uint32(first & MASK),
-        )
-        k0, k1 = np.uint32(k0 + W0), np.uint32(k1 + W1)
-    return c0, c1, c2, c3
-
-
-@compiled
-def _first_words(words: Any, first: int, sample: Any, stream: Any, k0: Any, k1: Any) -> None:
-    """Write the words of draw 0 of TILE blocks; written out, which lets the compiler use vector instructions."""
-    for block in range(words.shape[1]):
-        c0, c1, c2, c3 = np.uint32(first + block), np.uint32(0), sample, stream
-        a0, a1 = k0, k1
-        for _ in range(ROUNDS):
-            p0, p1 = np.uint64(c0) * M0, np.uint64(c2) * M1
-            c0, c1, c2, c3 = (
-                np.uint32(np.uint32(p1 >> np.uint64(32)) ^ c1 ^ a0),
-                np.uint32(p1),
-                np.uint32(np.uint32(p0 >> np.uint64(32)) ^ c3 ^ a1),
-                np.uint32(p0),
-            )
-            a0, a1 = np.uint32(a0 + W0), np.uint32(a1 + W1)
-        words[0, block], words[1, block], words[2, block], words[3, block] = c0, c1, c2, c3
-
-
-@compiled
-def _survival(time: float) -> float:
-    """Return e^-time, and 0 where products do not get before they are banked."""
-    return math.exp(-time) if time < LARGEST_EXPONENT else 0.0
-
-
-@compiled
-def _indicate(indicator: int, x: float) -> tuple[float, float]:
-    """Return h(x) and h'(x)."""
-    if indicator == 0:
-        h = 1 / (1 + math.exp(-x))
-        return h, h * (1 - h)
-    w = (x + 1) / 2
-    if indicator == 1:
-        return w, 0.5
-    if indicator == 2:
-        return w * w * (3 - 2 * w), 3 * w * (1 - w)
-    if indicator == 3:
-        return w * w * w * (10 - 15 * w + 6 * w * w), 15 * (w * (1 - w)) ** 2
-    return (1 - math.cos(math.pi * w)) / 2, (math.pi / 4) * math.sin(math.pi * w)
-
-
-@compiled
-def _follow(
-    rate: float,
-    word: Any,
-    unit: Any,
-    sample: Any,
-    stream: Any,
-    k0: Any,
-    k1: Any,
-    tau: float,
-    end: float,
-    indicator: int,
-) -> tuple[float, float]:
-    """Return z and dz/dr of one unit, from the word of its first draw on."""
-    # Elapsed time is kept as -ln(product) + banked, so that a logarithm is taken in the soft part of the window alone.
-    full = 1 - tau if indicator != 0 else -1.0  # arrivals before it count 1
-    product, banked = (2.0 * word + 1.0) * 2.0**-33, 0.0
-    over = _survival(end * rate)
-    if product < over:
-        return 0.0, 0.0
-    certain = _survival(full * rate)
-    z, slope, draw = 0.0, 0.0, 0
-    w0 = w1 = w2 = w3 = np.uint32(0)
-    while product >= over:
-        if product > certain or tau == 0:
-            z += 1
+def _indicate(indicator: int, words: Any, h: Any, dh: Any, count: int, tau: float, low: float, width: float) -> None:
+    """Write h(x) and h'(x) t of arrivals uniform in the window, of `count` columns."""
+    top, scale = (1 - low) / tau, -width / tau
+    for row in range(4):
+        if indicator == 0:
+            for place in range(count):
+                x = top + scale * ((2.0 * words[row, place] + 1.0) * STEP)
+                y = x * (-1.0 / 512)  # e^-x is the 512th power of e^(-x / 512), a series of few terms
+                e = 1 + y * (1 / 4) * (1 + y * (1 / 5) * (1 + y * (1 / 6)))
+                e = 1 + y * (1 + y * (1 / 2) * (1 + y * (1 / 3) * e))
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                e *= e
+                value = 1 / (1 + e)
+                h[row, place], dh[row, place] = value, e * value * value * (1 - tau * x)
+        elif indicator == 1:
+            for place in range(count):
+                x = top + scale * ((2.0 * words[row, place] + 1.0) * STEP)
+                h[row, place], dh[row, place] = (x + 1) / 2, 0.5 * (1 - tau * x)
+        elif indicator == 2:
+            for place in range(count):
+                x = top + scale * ((2.0 * words[row, place] + 1.0) * STEP)
+                w = (x + 1) / 2
+                h[row, place], dh[row, place] = w * w * (3 - 2 * w), 3 * w * (1 - w) * (1 - tau * x)
+        elif indicator == 3:
+            for place in range(count):
+                x = top + scale * ((2.0 * words[row, place] + 1.0) * STEP)
+                w = (x + 1) / 2
+                h[row, place] = w * w * w * (10 - 15 * w + 6 * w * w)
+                dh[row, place] = 15 * (w * (1 - w)) * (w * (1 - w)) * (1 - tau * x)
         else:
-            time = (banked - math.log(product)) / rate
-            h, dh = _indicate(indicator, (1 - time) / tau)
-            z += h
-            slope += dh * time
-        place = draw & 3
-        if place == 0:
-            w0, w1, w2, w3 = _block(unit, np.uint32(1 + (draw >> 2)), sample, stream, k0, k1)
-        word = w0 if place == 0 else w1 if place == 1 else w2 if place == 2 else w3
-        product *= (2.0 * word + 1.0) * 2.0**-33
-        draw += 1
-        if product < BANK:
-            banked -= math.log(product)
-            product = 1.0
-            certain, over = _survival(full * rate - banked), _survival(end * rate - banked)
-    return z, slope / (rate * tau) if tau > 0 else 0.0
+            for place in range(count):
+                x = top + scale * ((2.0 * words[row, place] + 1.0) * STEP)
+                angle = math.pi * (x + 1) / 2
+                h[row, place] = (1 - math.cos(angle)) / 2
+                dh[row, place] = (math.pi / 4) * math.sin(angle) * (1 - tau * x)
+
+
+@compiled
+def _add_listed(
+    z: Any, slope: Any, unit: Any, draw: Any, left: Any, words: Any, h: Any, dh: Any, count: int, start: int,
+    tau: float, low: float, width: float, indicator: int, sample: Any, stream: Any, k0: Any, k1: Any,
+) -> None:  # fmt: skip
+    """Add up to four arrivals of every listed block to the sums of its unit."""
+    listed_words(words, count, unit, draw, sample, stream, k0, k1)
+    _indicate(indicator, words, h, dh, count, tau, low, width)
+    for place in range(count):
+        n = left[place]
+        h[0, place] += (
+            (h[1, place] if n > 1 else 0.0) + (h[2, place] if n > 2 else 0.0) + (h[3, place] if n > 3 else 0.0)
+        )
+        dh[0, place] += (
+            (dh[1, place] if n > 1 else 0.0) + (dh[2, place] if n > 2 else 0.0) + (dh[3, place] if n > 3 else 0.0)
+        )
+    for place in range(count):
+        z[unit[place] - start] += h[0, place]
+        slope[unit[place] - start] += dh[0, place]
+
+
+@compiled
+def _place_arrivals(
+    z: Any, slope: Any, number: Any, unit: Any, draw: Any, left: Any, words: Any, h: Any, dh: Any, start: int,
+    tau: float, low: float, width: float, indicator: int, sample: Any, stream: Any, k0: Any, k1: Any,
+) -> None:  # fmt: skip
+    """Add h and h' t of `number` arrivals of each unit of a tile, uniform in the window.
+
+    Blocks of four arrivals are listed: the first of every unit that has one, then the second, and so on. No branch
+    depends on a number, for it would be mispredicted.
+    """
+    begin = end = 0
+    for place in range(len(number)):
+        unit[end], draw[end], left[end] = start + place, POSITIONS, number[place]
+        end += 1 if number[place] > 0 else 0
+    while end > begin:
+        into = end
+        if 2 * end - begin > len(unit):  # the next ones might not fit
+            _add_listed(
+                z, slope, unit, draw, left, words, h, dh, end, start, tau, low, width, indicator, sample, stream, k0, k1
+            )
+            into = 0
+        kept = into
+        for place in range(begin, end):
+            n = left[place]
+            unit[kept], draw[kept], left[kept] = unit[place], draw[place] + 1, n - 4
+            kept += 1 if n > 4 else 0
+        begin, end = into, kept
+    _add_listed(
+        z, slope, unit, draw, left, words, h, dh, end, start, tau, low, width, indicator, sample, stream, k0, k1
+    )
 
 
 @compiled
 def _rows(
-    rate: Any,
-    z: Any,
-    slope: Any,
-    low: int,
-    high: int,
-    tau: float,
-    end: float,
-    indicator: int,
-    first_sample: int,
-    stream: Any,
-    k0: Any,
-    k1: Any,
-) -> None:
-    """Fill the rows from `low` to `high`."""
-    units = rate.shape[1]
-    words = np.empty((4, TILE), np.uint32)
-    chosen = np.empty(4 * TILE, np.int64)
-    for row in range(low, high):
+    rates: Any, zs: Any, slopes: Any, first: int, last: int, tau: float, low: float, width: float, indicator: int,
+    first_sample: int, stream: Any, k0: Any, k1: Any,
+) -> None:  # fmt: skip
+    """Fill the rows from `first` to `last`."""
+    units = rates.shape[1]
+    tile = min(TILE, (units + 3) // 4 * 4)
+    rate, z, slope, soft = np.zeros(tile), np.zeros(tile), np.zeros(tile), np.zeros(tile)
+    scratch, owner = np.empty((4, tile)), np.empty(tile, np.int64)
+    words, part_words = np.empty(tile, np.uint32), np.empty(tile, np.uint32)
+    listed, draw, left = np.empty(2 * tile, np.uint32), np.empty(2 * tile, np.uint32), np.empty(2 * tile)
+    list_words, h, dh = np.empty((4, 2 * tile), np.uint32), np.empty((4, 2 * tile)), np.empty((4, 2 * tile))
+    for row in range(first, last):
         sample = np.uint32(first_sample + row)
-        for start in range(0, units, 4 * TILE):
-            _first_words(words, start // 4, sample, stream, k0, k1)
-            found = 0
-            for place in range(min(4 * TILE, units - start)):
-                r = rate[row, start + place]
-                z[row, start + place] = 0
-                slope[row, start + place] = 0
-                # e^-x > 1 - x + x^2 / 2 - x^3 / 6: below it, the first arrival is certainly too late
-                x = np.float64(r) * end
-                if not (words[place & 3, place >> 2] + 1.0) * ONE_WORD < 1 - x * (1 - x * (0.5 - x * (1.0 / 6.0))):
-                    chosen[found] = place
-                    found += 1
-            for index in range(found):
-                place = chosen[index]
-                unit = start + place
-                r = rate[row, unit]
-                if not r <= LARGEST_RATE:
-                    z[row, unit] = np.nan
-                elif r > 0:
-                    word = words[place & 3, place >> 2]
-                    z[row, unit], slope[row, unit] = _follow(
-                        np.float64(r), word, np.uint32(unit), sample, stream, k0, k1, tau, end, indicator
-                    )
+        for start in range(0, units, tile):
+            size = min(tile, units - start)
+            for unit in range(size):
+                r = np.float64(rates[row, start + unit])
+                rate[unit] = r if 0 < r <= LARGEST_RATE else 0.0
+            rate[size:] = 0
+            z[:] = 0
+            slope[:] = 0
+            if low > 0:
+                numbers(z, rate, low, 0, start, words, scratch, part_words, owner, sample, stream, k0, k1)
+            if width > 0:
+                numbers(soft, rate, width, 1, start, words, scratch, part_words, owner, sample, stream, k0, k1)
+                _place_arrivals(
+                    z, slope, soft, listed, draw, left, list_words, h, dh, start, tau, low, width, indicator,
+                    sample, stream, k0, k1,
+                )  # fmt: skip
+            for unit in range(size):
+                r = rates[row, start + unit]
+                zs[row, start + unit] = z[unit] if r <= LARGEST_RATE else np.nan
+                divisor = rate[unit] * tau
+                slopes[row, start + unit] = slope[unit] / (divisor if divisor > 0 else 1.0)
 
 
 def sample_numba(
@@ -183,8 +171,8 @@ def sample_numba(
     z, slope = torch.empty_like(rate), torch.empty_like(rate)
     arrays = rate.numpy(), z.numpy(), slope.numpy()
     k0, k1 = (np.uint32(word) for word in split_seed(seed))
-    end, code = cutoff(indicator, temperature), CODES[indicator]
-    settings: Any = temperature, end, code, first_sample, np.uint32(stream), k0, k1
+    low, width = soft_window(indicator, temperature)
+    settings: Any = temperature, low, width, CODES[indicator], first_sample, np.uint32(stream), k0, k1
     workers = max(1, min(torch.get_num_threads(), len(rate)))
     edges = [len(rate) * worker // workers for worker in range(workers + 1)]
     others = [threading.Thread(target=_rows, args=(*arrays, low, high, *settings)) for low, high in pairwise(edges[1:])]

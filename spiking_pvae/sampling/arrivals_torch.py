@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.config import Indicator
-from spiking_pvae.sampling.indicators import LARGEST_RATE, cutoff, indicate
-from spiking_pvae.sampling.words import first_words, later_words, unit_interval
+from spiking_pvae.sampling.indicators import LARGEST_RATE, indicate, soft_window
+from spiking_pvae.sampling.poisson import poisson
+from spiking_pvae.sampling.words import POSITIONS, philox_blocks, unit_interval, unit_words
 
 
 def sample_torch(
@@ -15,35 +16,36 @@ def sample_torch(
 ) -> tuple[Tensor, Tensor]:
     """Draw relaxed counts and their derivatives; see `spiking_pvae.sampling.arrivals.relaxed_counts`.
 
-    Units whose arrivals have passed the window are dropped, so that the work shrinks from draw to draw.
+    Units whose arrivals are all placed are dropped, so that the work shrinks from block to block.
     """
     rows, units = rate.shape
+    device = rate.device
     places = {"seed": seed, "stream": stream}
-    uniform = unit_interval(first_words(rows, units, first_sample=first_sample, device=rate.device, **places))
-    alive = (rate.flatten() > 0) & (rate.flatten() <= LARGEST_RATE)
-    index = alive.nonzero().squeeze(1)
-    r = rate.flatten()[index].double()
-    time = -torch.log(uniform.flatten()[index]) / r
-    possible = rate.flatten() <= LARGEST_RATE
-    z = torch.where(possible, 0.0, torch.nan).double()
-    slope = torch.zeros_like(z)
-    end = cutoff(indicator, temperature)
-    draw, words = 0, uniform
-    while True:
-        keep = time <= end if temperature > 0 else time <= 1
-        index, r, time = index[keep], r[keep], time[keep]
-        if not len(index):
-            return z.view_as(rate).to(rate.dtype), slope.view_as(rate).to(rate.dtype)
-        if temperature > 0:
-            h, dh = indicate(indicator, (1 - time) / temperature)
-            z[index] += h
-            slope[index] += dh * time / (r * temperature)
-        else:
-            z[index] += 1
-        if draw % 4 == 0:
-            sample = torch.div(index, units, rounding_mode="floor") + first_sample
-            words = unit_interval(later_words(index % units, sample, draw // 4, **places))
-        else:
-            words = words[keep]
-        time = time - torch.log(words[:, draw % 4]) / r
-        draw += 1
+    r = rate.flatten().double()
+    possible = r <= LARGEST_RATE
+    r = torch.where((r > 0) & possible, r, 0.0)
+    index = torch.arange(rows * units, device=device)
+    unit, sample = index % units, torch.div(index, units, rounding_mode="floor") + first_sample
+
+    def number(window: float, draw: int) -> Tensor:
+        words = unit_words(rows, units, draw=draw, first_sample=first_sample, device=device, **places)
+        return poisson(r * window, unit_interval(words).flatten(), unit, sample, draw=draw, **places)
+
+    low, width = soft_window(indicator, temperature)
+    none = torch.zeros_like(r)
+    z = torch.where(possible, number(low, 0) if low > 0 else none, torch.nan)
+    slope = none.clone()
+    left = number(width, 1) if width > 0 else none
+    lane = torch.arange(4, device=device)
+    zero = torch.zeros((), dtype=torch.int64, device=device)
+    block = POSITIONS
+    while len(index := index[left[index] > 0]):
+        words = philox_blocks((unit[index], zero + block, sample[index], zero + stream), seed)
+        time = low + width * unit_interval(words)
+        h, dh = indicate(indicator, (1 - time) / temperature)
+        counts = lane < left[index][:, None]
+        z[index] += torch.where(counts, h, 0.0).sum(1)
+        slope[index] += torch.where(counts, dh * time, 0.0).sum(1) / (r[index] * temperature)
+        left -= 4
+        block += 1
+    return z.view_as(rate).to(rate.dtype), slope.view_as(rate).to(rate.dtype)

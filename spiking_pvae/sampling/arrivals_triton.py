@@ -14,7 +14,9 @@ from torch import Tensor
 
 from spiking_pvae.config import Indicator
 from spiking_pvae.philox import MULTIPLIERS, ROUNDS, WEYL, split_seed
-from spiking_pvae.sampling.indicators import CODES, LARGEST_RATE, cutoff
+from spiking_pvae.sampling.indicators import CODES, LARGEST_RATE, soft_window
+from spiking_pvae.sampling.poisson import LARGEST_PART, PARTS
+from spiking_pvae.sampling.words import POSITIONS
 
 BLOCK = 256
 """Units a program."""
@@ -22,6 +24,8 @@ M0, M1 = tl.constexpr(MULTIPLIERS[0]), tl.constexpr(MULTIPLIERS[1])
 W0, W1 = tl.constexpr(WEYL[0]), tl.constexpr(WEYL[1])
 N_ROUNDS = tl.constexpr(ROUNDS)
 LIMIT = tl.constexpr(LARGEST_RATE)
+PART = tl.constexpr(LARGEST_PART)
+FIRST_PART, FIRST_POSITION = tl.constexpr(PARTS), tl.constexpr(POSITIONS)
 
 
 @triton.jit
@@ -39,9 +43,46 @@ def _block(c0, c1, c2, c3, k0, k1):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _gap(word):  # type: ignore[no-untyped-def]
-    """Return -ln U, U = (2 word + 1) / 2^33."""
-    return -tl.log((word.to(tl.float64) * 2.0 + 1.0) * 1.1641532182693481e-10)
+def _uniform(word):  # type: ignore[no-untyped-def]
+    """Return U = (2 word + 1) / 2^33."""
+    return (word.to(tl.float64) * 2.0 + 1.0) * 1.1641532182693481e-10
+
+
+@triton.jit
+def _of_lane(lane, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
+    """Choose a word."""
+    return tl.where(lane == 0, w0, tl.where(lane == 1, w1, tl.where(lane == 2, w2, w3)))
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _number(mean, unit, sample, stream, key0, key1, DRAW: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Draw exact Poisson numbers, as `spiking_pvae.sampling.poisson` does."""
+    zero = tl.zeros(unit.shape, tl.uint32)
+    w0, w1, w2, w3 = _block(unit // 4, zero + DRAW, sample, stream, key0, key1)
+    u = _uniform(_of_lane(unit % 4, w0, w1, w2, w3))
+    parts = tl.maximum(tl.ceil(mean / PART), 1.0)
+    m = mean / parts
+    silent = tl.exp(-m)
+    count = tl.zeros(unit.shape, tl.float64)
+    part = 0
+    alive = mean >= 0.0
+    while tl.max(alive.to(tl.int32), 0) > 0:
+        if part > 0:
+            w0, w1, w2, w3 = _block(unit, zero + FIRST_PART + part, sample, stream, key0, key1)
+            u = _uniform(w1 if DRAW == 1 else w0)
+        term = silent
+        below = silent
+        k = 0.0
+        more = alive & (below < u)
+        while tl.max(more.to(tl.int32), 0) > 0:
+            count += tl.where(more, 1.0, 0.0)
+            k += 1.0
+            term = term * m / k
+            below += term
+            more = more & (below < u)
+        part += 1
+        alive = alive & (parts > part)
+    return count
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -68,8 +109,8 @@ def _indicate(x, INDICATOR: tl.constexpr):  # type: ignore[no-untyped-def]
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _counts(  # type: ignore[no-untyped-def]
-    rate_at, z_at, slope_at, total, units, tau, end, k0, k1, first_sample, stream,
-    INDICATOR: tl.constexpr, EXACT: tl.constexpr, SIZE: tl.constexpr,
+    rate_at, z_at, slope_at, total, units, tau, low, width, k0, k1, first_sample, stream,
+    INDICATOR: tl.constexpr, SURE: tl.constexpr, SOFT: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
     """Fill z and dz/dr of SIZE units."""
     index = tl.program_id(0).to(tl.int64) * SIZE + tl.arange(0, SIZE)
@@ -79,35 +120,26 @@ def _counts(  # type: ignore[no-untyped-def]
     sample = (index // units + first_sample).to(tl.uint32)
     zero = tl.zeros([SIZE], tl.uint32)
     key0, key1, stream_word = zero + k0.to(tl.uint32), zero + k1.to(tl.uint32), zero + stream.to(tl.uint32)
-    w0, w1, w2, w3 = _block(unit // 4, zero, sample, stream_word, key0, key1)
-    lane = unit % 4
-    word = tl.where(lane == 0, w0, tl.where(lane == 1, w1, tl.where(lane == 2, w2, w3)))
     follows = inside & (rate > 0.0) & (rate <= LIMIT)
-    divisor = tl.where(follows, rate, 1.0)
-    elapsed = _gap(word)
-    time = elapsed / divisor
-    alive = follows & (time <= end)
+    r = tl.where(follows, rate, 0.0)
     z = tl.zeros([SIZE], tl.float64)
     slope = tl.zeros([SIZE], tl.float64)
-    draw = 0
-    while tl.max(alive.to(tl.int32), 0) > 0:
-        if EXACT:
-            z += tl.where(alive, 1.0, 0.0)
-        else:
-            x = (1.0 - time) / tau
-            h, dh = _indicate(x, INDICATOR)
+    if SURE:
+        z += _number(r * low, unit, sample, stream_word, key0, key1, 0)
+    if SOFT:
+        left = _number(r * width, unit, sample, stream_word, key0, key1, 1)
+        draw = 0
+        alive = left > 0.0
+        while tl.max(alive.to(tl.int32), 0) > 0:
+            if draw % 4 == 0:
+                w0, w1, w2, w3 = _block(unit, zero + FIRST_POSITION + draw // 4, sample, stream_word, key0, key1)
+            time = low + width * _uniform(_of_lane(draw % 4, w0, w1, w2, w3))
+            h, dh = _indicate((1.0 - time) / tau, INDICATOR)
             z += tl.where(alive, h, 0.0)
             slope += tl.where(alive, dh * time, 0.0)
-        if draw % 4 == 0:
-            w0, w1, w2, w3 = _block(unit, zero + 1 + draw // 4, sample, stream_word, key0, key1)
-        place = draw % 4
-        word = tl.where(place == 0, w0, tl.where(place == 1, w1, tl.where(place == 2, w2, w3)))
-        elapsed += _gap(word)
-        time = elapsed / divisor
-        alive = alive & (time <= end)
-        draw += 1
-    if not EXACT:
-        slope = slope / (divisor * tau)
+            draw += 1
+            alive = alive & (left > draw)
+        slope = slope / (tl.where(follows, rate, 1.0) * tau)
     z = tl.where(rate <= LIMIT, z, float("nan"))
     tl.store(z_at + index, z, mask=inside)
     tl.store(slope_at + index, slope, mask=inside)
@@ -121,10 +153,10 @@ def sample_triton(
     z, slope = torch.empty_like(rate), torch.empty_like(rate)
     if rate.numel():
         k0, k1 = split_seed(seed)
+        low, width = soft_window(indicator, temperature)
         launch: Any = _counts[(triton.cdiv(rate.numel(), BLOCK),)]
         launch(
-            rate, z, slope, rate.numel(), rate.shape[1], temperature, cutoff(indicator, temperature),
-            k0, k1, first_sample, stream,
-            INDICATOR=CODES[indicator], EXACT=temperature == 0, SIZE=BLOCK,
+            rate, z, slope, rate.numel(), rate.shape[1], temperature, low, width, k0, k1, first_sample, stream,
+            INDICATOR=CODES[indicator], SURE=low > 0, SOFT=width > 0, SIZE=BLOCK,
         )  # fmt: skip
     return z, slope

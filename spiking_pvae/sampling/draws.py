@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.errors import InputError
-from spiking_pvae.sampling.words import first_words, unit_interval
+from spiking_pvae.sampling.words import unit_words, unit_interval
 
 SEED_LIMIT = 2**63
 WORD_LIMIT = 2**32
@@ -56,7 +56,7 @@ class Draws:
 
     def uniform(self, rows: int, units: int, device: torch.device) -> Tensor:
         """Return numbers inside (0, 1); float64 of shape (rows, units)."""
-        words = first_words(
+        words = unit_words(
             rows, units, seed=self.seed, first_sample=self.first_sample, stream=self.stream, device=device
         )
         return unit_interval(words)

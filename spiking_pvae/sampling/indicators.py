@@ -29,7 +29,7 @@ from spiking_pvae.config import Indicator
 from spiking_pvae.errors import InputError
 
 SIGMOID_CUTOFF = 12.0
-"""Arrivals later than 1 + 12 tau are left out: the sigmoid is below 6.2e-6 there."""
+"""Arrivals before 1 - 12 tau count 1 and those after 1 + 12 tau nothing: the sigmoid is within 6.2e-6 of it."""
 
 CODES: dict[Indicator, int] = {"sigmoid": 0, "linear": 1, "cubic": 2, "quintic": 3, "cosine": 4}
 """Indicators as numbers, for compiled kernels."""
@@ -43,9 +43,11 @@ def require_temperature(temperature: float) -> None:
         raise InputError("temperature", given=temperature, allowed="a number between 0 (exact counts) and 1")
 
 
-def cutoff(indicator: Indicator, temperature: float) -> float:
-    """Time after which an arrival no longer counts."""
-    return 1 + (SIGMOID_CUTOFF if indicator == "sigmoid" else 1.0) * temperature
+def soft_window(indicator: Indicator, temperature: float) -> tuple[float, float]:
+    """Return start and length of the window in which an arrival counts neither exactly 1 nor exactly 0."""
+    reach = (SIGMOID_CUTOFF if indicator == "sigmoid" else 1.0) * temperature
+    start = max(0.0, 1 - reach)
+    return start, 1 + reach - start
 
 
 def indicate(indicator: Indicator, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,9 +1,9 @@
 """Philox words as tensors: what the draws of (sample, unit) are made of, on any device.
 
-Four neighbouring units share the block of their first draw, since most need no second one:
+Four neighbouring units share a block of what each of them needs; the rest is their own:
 
-    draw 0 of unit n        word n mod 4 of the block (n // 4, 0, sample, stream)
-    draw d > 0 of unit n    word (d - 1) mod 4 of the block (n, 1 + (d - 1) // 4, sample, stream)
+    draw d < 2 of unit n               word n mod 4 of the block (n // 4, d, sample, stream)
+    position j of an arrival of n      word j mod 4 of the block (n, POSITIONS + j // 4, sample, stream)
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from torch import Tensor
 from spiking_pvae.philox import MULTIPLIERS, ROUNDS, WEYL, split_seed
 
 WORD = 0xFFFFFFFF
+POSITIONS = 2
+"""First of the blocks that a unit has for itself."""
 
 
 def philox_blocks(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: int) -> Tensor:
@@ -49,19 +51,15 @@ def philox_blocks(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: int) -> 
     return torch.stack([c0, c1, c2, c3], -1)
 
 
-def first_words(rows: int, units: int, *, seed: int, first_sample: int, stream: int, device: torch.device) -> Tensor:
-    """Return the word of draw 0 of every (sample, unit); int64 of shape (rows, units)."""
+def unit_words(
+    rows: int, units: int, *, draw: int = 0, seed: int, first_sample: int, stream: int, device: torch.device
+) -> Tensor:
+    """Return one word of every (sample, unit); int64 of shape (rows, units)."""
     block = torch.arange(-(-units // 4), device=device)
     sample = torch.arange(first_sample, first_sample + rows, device=device)[:, None]
     zero = torch.zeros((), dtype=torch.int64, device=device)
-    words = philox_blocks((block, zero, sample, zero + stream), seed)
+    words = philox_blocks((block, zero + draw, sample, zero + stream), seed)
     return words.flatten(1)[:, :units]
-
-
-def later_words(unit: Tensor, sample: Tensor, block: int, *, seed: int, stream: int) -> Tensor:
-    """Return the words of draws 4 `block` + 1 .. 4 `block` + 4; int64 of shape (..., 4)."""
-    zero = torch.zeros((), dtype=torch.int64, device=unit.device)
-    return philox_blocks((unit, zero + 1 + block, sample, zero + stream), seed)
 
 
 def unit_interval(words: Tensor) -> Tensor:

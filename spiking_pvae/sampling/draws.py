@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.errors import InputError
-from spiking_pvae.sampling.words import unit_words, unit_interval
+from spiking_pvae.sampling.words import unit_interval, unit_words
 
 SEED_LIMIT = 2**63
 WORD_LIMIT = 2**32

@@ -1,4 +1,4 @@
-"""The arrival-time sampler against closed forms, arrivals drawn one by one, Poisson probabilities and its plain form."""
+"""The arrival-time sampler against closed forms, arrivals drawn one by one, Poisson probabilities, its plain form."""
 
 import math
 

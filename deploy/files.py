@@ -107,11 +107,14 @@ def _load(folder: Path, kind: str, node: type) -> Any:
     if not folder.is_dir():
         raise InputError(kind, given=f"no folder {folder}", allowed=f"a folder that holds a {kind}")
     if (folder / "run.json").is_file():
+        made = (folder / "network" / "manifest.json").is_file()
         raise InputError(
             kind,
             given=f"{folder}, a run folder",
             allowed="a folder that convert or simulate wrote",
-            remedy=f"Convert the run first: spiking-pvae convert {folder} --out NETWORK.",
+            remedy=f"Its network is {folder / 'network'}."
+            if made
+            else f"Convert the run first: spiking-pvae convert {folder} --out {folder / 'network'}.",
         )
     manifest = read_json(folder / "manifest.json")
     found = str(manifest.get("format"))

@@ -73,6 +73,9 @@ def energy_sources() -> str:
         ]
         left_out = [f"- `{term}` is not counted: {reason}" for term, reason in preset.not_counted.items()]
         notes = [f"- {note}" for note in preset.notes]
+        read = dict.fromkeys(c.seen for c in {**preset.terms, **preset.listed}.values() if c.seen)
+        notes += [f"- What was read: {_cell(text)}" for text in read]
+        notes += [f"- `{term}` follows bit widths: {_cell(split.source)}" for term, split in preset.widths.items()]
         table = ["| term | value | low .. high | unit | evidence | source |", "|---|---|---|---|---|---|", *rows]
         lines = [f"## {name}", "", f"**{preset.title}** {preset.description}", "", f"Source: {preset.source}", ""]
         parts.append("\n".join([*lines, *table, "", *left_out, *notes, ""]))

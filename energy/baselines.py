@@ -1,10 +1,9 @@
 """The same function without spikes: what its arithmetic costs, for networks that users would take instead.
 
-A multiply-accumulate of a-bit by w-bit integers is priced from the two widths that Horowitz published (ISSCC 2014,
-Fig. 1.1.9, 45 nm): an n-bit multiply grows as the product of the widths (0.2 pJ at 8 x 8, 3.1 pJ at 32 x 32: 15.5 times
-for 16 times the product), an add as the width (0.03 pJ at 8, 0.1 pJ at 32 bits):
+A multiply-accumulate of a-bit by w-bit integers into a 32-bit sum is priced by the law of widths of the preset
+`cmos45_horowitz` (`spiking_pvae.energy.widths`):
 
-    mac(a, w) = 0.2 pJ a w / 64 + 0.1 pJ          the sum is kept in 32 bits
+    mac(a, w) = 0.2 pJ a w / 64 + 0.1 pJ
 
 Like every such figure it is arithmetic only, without memory.
 
@@ -22,12 +21,7 @@ from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.energy.band import Band
 from spiking_pvae.energy.library import load_preset
 from spiking_pvae.energy.synops import SynOps
-from spiking_pvae.errors import InputError
 
-MULTIPLY_8 = 0.2e-12
-"""J of an 8-bit integer multiply."""
-ADD_32 = 0.1e-12
-"""J of a 32-bit integer add."""
 RECTIFIED_ZEROS = 0.5
 """P(relu(z) = 0) of a Gaussian at its prior N(0, 1): exactly 1/2 (the plateau of trained ones)."""
 
@@ -65,10 +59,9 @@ def integer_mac(activation_bits: int, weight_bits: int) -> float:
     InputError
         A width is not in 1 .. 32.
     """
-    for name, bits in (("activation bits", activation_bits), ("weight bits", weight_bits)):
-        if not 1 <= bits <= 32:
-            raise InputError(name, given=bits, allowed="1 .. 32")
-    return MULTIPLY_8 * activation_bits * weight_bits / 64 + ADD_32
+    price = load_preset("cmos45_horowitz").terms["dense_mac"]
+    assert price.widths is not None
+    return price.si.value * price.widths.factor(message=activation_bits, weight=weight_bits, total=32)
 
 
 def equivalent_bits(largest: int) -> int:

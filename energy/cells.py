@@ -11,6 +11,7 @@ from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits, synapse_bits
 from spiking_pvae.energy.synops import SynOps
 
+Float64 = NDArray[np.float64]
 Counts = dict[tuple[str, str], NDArray[np.float64]]
 """By layer and term; float64 of shape (blocks,)."""
 

@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.band import Band
 from spiking_pvae.energy.terms import EXCLUSIVE, TERMS, Charges, Dimension
+from spiking_pvae.energy.widths import Widths
 from spiking_pvae.errors import InputError
 
 Evidence = Literal[
@@ -57,6 +58,10 @@ class Coefficient:
         Process node; None where the source states none or there is no chip.
     voltage : float, optional
         Supply in volts; None likewise.
+    seen : str
+        What was read of it, where that is not the source itself.
+    widths : Widths, optional
+        How the price follows the widths of its operands, where the source says so.
     """
 
     value: float
@@ -70,6 +75,8 @@ class Coefficient:
     band: str
     node: str | None = None
     voltage: float | None = None
+    seen: str = ""
+    widths: Widths | None = None
 
     def __post_init__(self) -> None:
         for name in ("value", "low", "high"):
@@ -86,6 +93,10 @@ class Coefficient:
         for name in ("source", "table", "band"):
             if not getattr(self, name).strip():
                 raise InputError(name, given="an empty text", allowed="a text")
+        if self.widths is not None and not math.isclose(self.widths.whole, self.value, rel_tol=1e-6):
+            raise InputError(
+                "widths", given=f"parts that add up to {self.widths.whole:g}", allowed=f"the value, {self.value:g}"
+            )
         if self.voltage is not None and not (math.isfinite(self.voltage) and self.voltage > 0):
             raise InputError("voltage", given=self.voltage, allowed="volts, a finite number above 0")
 
@@ -169,6 +180,11 @@ class Preset:
     def summed(self) -> dict[str, Coefficient]:
         """Prices of the account that this preset charges for."""
         return {name: price for name, price in self.terms.items() if TERMS[name].charges == self.charges}
+
+    @property
+    def widths(self) -> dict[str, Widths]:
+        """How prices of the sum follow widths, by term; empty where the source does not say."""
+        return {name: price.widths for name, price in self.summed.items() if price.widths is not None}
 
     @property
     def all_in(self) -> str | None:

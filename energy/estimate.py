@@ -12,28 +12,22 @@ gives; they belong to no layer and appear as ``chip``.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Network
-from spiking_pvae.deploy.mapping import Routes, routes
 from spiking_pvae.deploy.record import SpikeRecord
+from spiking_pvae.energy.account import Account, MappingKind, WidthsKind, account
 from spiking_pvae.energy.band import Band, Interval
 from spiking_pvae.energy.bootstrap import mean_interval
-from spiking_pvae.energy.cells import dense, events, memory, packets
+from spiking_pvae.energy.cells import Float64
 from spiking_pvae.energy.coefficients import Preset
 from spiking_pvae.energy.library import list_presets, load_preset
 from spiking_pvae.energy.neurons import joules_by_neuron
-from spiking_pvae.energy.pricing import left_out, prices, require_priced
+from spiking_pvae.energy.pricing import left_out
 from spiking_pvae.energy.report import EnergyReport, LatentEnergy
-from spiking_pvae.energy.synops import SynOps, count
+from spiking_pvae.energy.synops import SynOps
 from spiking_pvae.errors import InputError
-
-Float64 = NDArray[np.float64]
-MappingKind = Literal["chip", "none"]
-CHIP = "chip"
 
 
 def estimate(
@@ -44,6 +38,7 @@ def estimate(
     baseline: str | Path | Preset = "ann_mac_ac",
     skip_zero_weights: bool = True,
     mapping: MappingKind = "chip",
+    widths: WidthsKind = "published",
     seconds: float | None = None,
     clock_hz: float | None = None,
     seed: int = 0,
@@ -64,6 +59,9 @@ def estimate(
         Whether synapses of weight 0 perform no operation (`spiking_pvae.deploy.fanout`).
     mapping : {"chip", "none"}
         Whether packets and hops are counted on the preset's mesh of cores, where it has one.
+    widths : {"published", "network"}
+        Prices of synaptic operations as published, or at the network's own widths where the preset's source says how
+        they follow them (`spiking_pvae.energy.widths`).
     seconds : float, optional
         Time of an inference, for static power.
     clock_hz : float, optional
@@ -78,56 +76,27 @@ def estimate(
     Raises
     ------
     InputError
-        The record is not one of the network, the preset does not price what the record holds, or the baseline does
-        not price a dense multiply-accumulate.
+        The record is not one of the network, the preset does not price what the record holds or does not say how its
+        prices follow widths, or the baseline does not price a dense multiply-accumulate.
     """
     preset = hardware if isinstance(hardware, Preset) else load_preset(hardware)
     floats = baseline if isinstance(baseline, Preset) else load_preset(baseline)
-    cycles = _cycles(seconds, clock_hz)
-    if mapping not in get_args(MappingKind):
-        raise InputError("mapping", given=repr(mapping), allowed=", ".join(get_args(MappingKind)))
-    ops = count(network, record, skip_zero_weights=skip_zero_weights)
-    samples = ops.samples
-    kl = record.latent.kl.sum(axis=0) / samples
-    kl_nats = float(kl.sum())
-    traced = (
-        routes(network, preset.mesh, skip_zero_weights=skip_zero_weights)
-        if preset.mesh is not None and mapping == "chip"
-        else {}
+    done = account(
+        network,
+        record,
+        preset,
+        skip_zero_weights=skip_zero_weights,
+        mapping=mapping,
+        widths=widths,
+        seconds=seconds,
+        clock_hz=clock_hz,
     )
-
-    counts = events(ops) | memory(network, ops) | packets(record, traced) | dense(ops)
-    counts |= {(network.latent.name, "nat"): record.latent.kl.sum(axis=1)}
-    if seconds is not None:
-        counts[CHIP, "static_power"] = ops.block_samples.astype(np.float64) * seconds
-    if cycles is not None:
-        counts[CHIP, "clock_power"] = ops.block_samples.astype(np.float64) * cycles
-    held: dict[str, float] = {}
-    for (_, term), blocks in counts.items():
-        held[term] = held.get(term, 0.0) + float(blocks.sum())
-    require_priced(preset, held)
-    each = prices(preset, ops.schedule, held)
-    charged = {cell: blocks for cell, blocks in counts.items() if cell[1] in each}
-    parts = {cell: each[cell[1]] * (float(blocks.sum()) / samples) for cell, blocks in charged.items()}
-    whole = Band.total(parts.values())
-    per_block = np.sum([blocks * each[term].value for (_, term), blocks in charged.items()], axis=0)
-    ci95 = mean_interval(per_block, ops.block_samples, rng=np.random.default_rng(seed))
-    neurons = joules_by_neuron(network, record, ops, prices=each, routes=traced)
-    name = network.latent.name
-    nats = each["nat"].value * kl if "nat" in each else 0.0
-    latents = LatentEnergy(
-        kl=kl,
-        rate=record.latent.rate.sum(axis=0) / samples,
-        spikes=record.tally(name).spikes.sum(axis=0) / samples,
-        joules=neurons[name] + nats,
-    )
-    chip = (CHIP,) if any(name == CHIP for name, _ in charged) else ()
-
-    notes = list(preset.notes) + _remarks(preset, ops, each, traced)
-    if ci95 is None:
-        notes.append("No 95% interval: the record holds a single block of samples.")
-    if kl_nats <= 0:
-        notes.append("No joules a nat: the KL of this record is 0.")
+    ops, samples = done.ops, done.ops.samples
+    neurons = joules_by_neuron(network, record, ops, prices=done.prices, routes=done.routes, factors=done.factors)
+    latents = _latents(network, record, done, neurons[network.latent.name])
+    kl_nats = float(latents.kl.sum())
+    whole = Band.total(done.parts.values())
+    ci95 = mean_interval(done.block_joules, ops.block_samples, rng=np.random.default_rng(seed))
     return EnergyReport(
         samples=samples,
         hardware=preset.name,
@@ -136,34 +105,32 @@ def estimate(
         spike_synops=ops.spike_synops / samples,
         neuron_updates=ops.neuron_updates / samples,
         joules_per_inference=Interval(value=whole.value, low=whole.low, high=whole.high, ci95=ci95),
-        by_layer={
-            layer: Band.total(part for (name, _), part in parts.items() if name == layer)
-            for layer in (*(layer.name for layer in ops.layers), *chip)
-        },
-        by_term={term: Band.total(part for (_, name), part in parts.items() if name == term) for term in each},
+        by_layer={layer: done.of_layer(layer) for layer in done.layers},
+        by_term={term: done.of_term(term) for term in done.prices},
         kl_nats=kl_nats,
         joules_per_nat=whole.value / kl_nats if kl_nats > 0 else None,
         latent_share=float(latents.joules.sum()) / whole.value if whole.value else None,
         ann_baseline_joules=_baseline(floats, ops),
         latents=latents,
-        latent_name=name,
+        latent_name=network.latent.name,
         neurons=neurons,
-        block_joules=per_block,
+        block_joules=done.block_joules,
         ops=ops,
-        not_counted=left_out(preset, held),
-        notes=tuple(notes),
+        not_counted=left_out(preset, done.held),
+        notes=(*preset.notes, *_remarks(preset, done), *_lacking(ci95, kl_nats)),
     )
 
 
-def _cycles(seconds: float | None, clock_hz: float | None) -> float | None:
-    for name, given in (("seconds", seconds), ("clock_hz", clock_hz)):
-        if given is not None and not (np.isfinite(given) and given > 0):
-            raise InputError(name, given=given, allowed="a finite number above 0")
-    if clock_hz is None:
-        return None
-    if seconds is None:
-        raise InputError("clock_hz", given=clock_hz, allowed="a clock together with the time of an inference (seconds)")
-    return seconds * clock_hz
+def _latents(network: Network, record: SpikeRecord, done: Account, joules: Float64) -> LatentEnergy:
+    """Put the latents' nats, rates, spikes and joules side by side."""
+    samples = done.ops.samples
+    kl = record.latent.kl.sum(axis=0) / samples
+    return LatentEnergy(
+        kl=kl,
+        rate=record.latent.rate.sum(axis=0) / samples,
+        spikes=record.tally(network.latent.name).spikes.sum(axis=0) / samples,
+        joules=joules + (done.prices["nat"].value * kl if "nat" in done.prices else 0.0),
+    )
 
 
 def _baseline(preset: Preset, ops: SynOps) -> Band:
@@ -175,20 +142,34 @@ def _baseline(preset: Preset, ops: SynOps) -> Band:
     return preset.terms["dense_mac"].si * ops.dense_macs
 
 
-def _remarks(preset: Preset, ops: SynOps, prices_of: dict[str, Band], traced: dict[str, Routes]) -> list[str]:
+def _remarks(preset: Preset, done: Account) -> list[str]:
+    """Say what the sum rests on."""
     remarks = []
     if preset.all_in is not None:
         remarks.append(f"The price of '{preset.all_in}' is all-in: nothing is added to it.")
-    if ops.schedule == "graded" and "synop" in prices_of:
+    if done.ops.schedule == "graded" and "synop" in done.prices:
         remarks.append("A graded message is priced as one synaptic operation a synapse, whatever its payload.")
-    if traced and preset.mesh is not None and "message" in prices_of:
+    if done.routes and preset.mesh is not None and "message" in done.prices:
         mesh = preset.mesh
         remarks.append(
             f"Packets and hops: layers in order on {mesh.columns} x {mesh.rows} tiles of {mesh.cores_per_tile} cores "
             f"of {mesh.neurons_per_core} neurons; the input enters at the first tile."
         )
+    for (layer, term), factor in done.factors.items():
+        if term in done.prices:
+            remarks.append(f"At the network's widths '{term}' into '{layer}' costs {factor:.3g} x the published price.")
     for name, coefficient in preset.listed.items():
         remarks.append(
             f"Listed, not in the sum: {name} {coefficient.value:g} {coefficient.unit} ({coefficient.table})."
         )
+    return remarks
+
+
+def _lacking(ci95: tuple[float, float] | None, kl_nats: float) -> list[str]:
+    """Say which figures the record does not give."""
+    remarks = []
+    if ci95 is None:
+        remarks.append("No 95% interval: the record holds a single block of samples.")
+    if kl_nats <= 0:
+        remarks.append("No joules a nat: the KL of this record is 0.")
     return remarks

@@ -2,7 +2,8 @@
 
 A preset file is TOML with the keys ``title``, ``description``, ``source``, ``charges``, optionally ``notes``, and
 the tables ``[terms.<term>]``, optionally ``[listed.<anything>]``, ``[not_counted]`` (term = "reason"), ``[mesh]`` (the
-cores, for hops) and ``[common]``, whose entries are shared by every coefficient that does not give its own.
+cores, for hops) and ``[common]``, whose entries are shared by every coefficient that does not give its own. A
+coefficient may have a table ``widths`` (`spiking_pvae.energy.widths`).
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from typing import Any
 
 from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.coefficients import Coefficient, Preset
+from spiking_pvae.energy.widths import Widths
 from spiking_pvae.errors import InputError
 
 _REQUIRED = tuple(item.name for item in fields(Coefficient) if item.default is MISSING)
 _OPTIONAL = tuple(item.name for item in fields(Coefficient) if item.default is not MISSING)
-_NUMBERS = ("value", "low", "high", "voltage")
+_NUMBERS = ("value", "low", "high", "voltage", "multiply", "add", "fixed")
 _TEXTS = ("title", "description", "source", "charges")
 _TABLES = ("terms", "not_counted", "listed", "common", "mesh")
 _MESH = tuple(item.name for item in fields(CoreMesh))
+_WIDTHS = tuple(item.name for item in fields(Widths))
 
 
 def list_presets() -> tuple[str, ...]:
@@ -123,15 +126,27 @@ def parse_preset(text: str, *, name: str, file: str) -> Preset:
 def _coefficient(where: str, entry: object, common: dict[str, Any]) -> Coefficient:
     merged = common | _table(where, entry)
     _keys(where, merged, required=_REQUIRED, optional=_OPTIONAL)
-    for key, value in merged.items():
+    split = merged.pop("widths", None)
+    _values(where, merged)
+    try:
+        return Coefficient(**merged, widths=None if split is None else _widths(f"{where} widths", split))
+    except InputError as error:
+        raise _within(where, error) from None
+
+
+def _widths(where: str, entry: object) -> Widths:
+    table = {"fixed": 0.0} | _table(where, entry)
+    _keys(where, table, required=_WIDTHS, optional=())
+    _values(where, table)
+    return Widths(**table)
+
+
+def _values(where: str, table: dict[str, Any]) -> None:
+    for key, value in table.items():
         if key not in _NUMBERS:
             _text(f"{where} {key}", value)
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise InputError(f"{where} {key}", given=repr(value), allowed="a number")
-    try:
-        return Coefficient(**merged)
-    except InputError as error:
-        raise _within(where, error) from None
 
 
 def _mesh(where: str, entry: dict[str, Any]) -> CoreMesh:

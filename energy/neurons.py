@@ -33,6 +33,7 @@ def joules_by_neuron(
     *,
     prices: Mapping[str, Band],
     routes: Mapping[str, Routes],
+    factors: Mapping[tuple[str, str], float],
 ) -> dict[str, Float64]:
     """Attribute the cost of messages to the neurons that send them.
 
@@ -44,6 +45,8 @@ def joules_by_neuron(
         Joules of each term that the sum holds.
     routes : mapping of str to Routes
         Packets and hops of a message, by population; empty without a mesh.
+    factors : mapping of (str, str) to float
+        Multiples of a term's price in a layer; 1 where absent.
 
     Returns
     -------
@@ -70,6 +73,7 @@ def joules_by_neuron(
         joules = np.zeros(layer.neurons)
         for term, price in prices.items():
             if term in each:
-                joules = joules + price.value * each[term]
+                factor = 1.0 if after is None else factors.get((after.name, term), 1.0)
+                joules = joules + price.value * factor * each[term]
         found[layer.name] = joules
     return found

@@ -240,6 +240,13 @@ def load_run(folder: Path | str) -> Run:
     """
     folder = Path(folder)
     if not (folder / "run.json").is_file():
+        if (folder / "manifest.json").is_file():
+            raise InputError(
+                "run",
+                given=f"{folder}, which holds a {read_json(folder / 'manifest.json').get('format')}",
+                allowed="a run folder, which train, run and prune write",
+                remedy="Networks and records are read by check, simulate, energy, export and verify.",
+            )
         raise InputError(
             "run",
             given=f"{folder}, with no finished run",

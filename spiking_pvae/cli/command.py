@@ -6,11 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from spiking_pvae.cli.terminal import Terminal
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import Dataset
+
+if TYPE_CHECKING:
+    from spiking_pvae.deploy.ir import Network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,11 @@ def process_rank() -> int:
             remedy="Unset it.",
         )
     return int(rank)
+
+
+def shown_to(network: Network, given: str | None) -> str:
+    """Return the data that a network is shown: what was asked for, else what it was made for, else ``natural``."""
+    return given or network.data or "natural"
 
 
 def load_data(name: str, folder: Path | None, terminal: Terminal) -> Dataset:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
-from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.command import Command, load_data, shown_to
 from spiking_pvae.cli.simulate import choose
 from spiking_pvae.cli.simulate import simulate as run_network
 from spiking_pvae.cli.terminal import Terminal, table
@@ -36,8 +36,8 @@ class Energy(Command):
     """Network folder, or record folder written by `spiking-pvae simulate --record`."""
     hardware: str = DEFAULT_HARDWARE
     """Name of a preset (spiking-pvae hardware) or path of a TOML file."""
-    data: str = "natural"
-    """Data to simulate a network with: a name or a path."""
+    data: str | None = None
+    """Data to simulate a network with, a name or a path; what it was made for if not given."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     split: Split = "val"
@@ -52,7 +52,9 @@ class Energy(Command):
     """Clock in hertz, for chips whose power grows with it."""
     mapping: Literal["chip", "none"] = "chip"
     """Whether packets and hops are counted on the chip's mesh of cores, where the preset describes one."""
-
+    widths: Literal["published", "network"] = "published"
+    """Prices of synaptic operations as published, or at the network's own bit widths where the preset's source says how
+    they follow them; else that is refused."""
     views: Path | None = None
     """Folder for latents.csv, neurons.csv and samples.csv: the estimate latent by latent, neuron by neuron and sample
     by sample."""
@@ -75,10 +77,19 @@ class Energy(Command):
             network, record = load_recording(self.source)
         else:
             network = load_network(self.source)
-            images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
+            dataset = load_data(shown_to(network, self.data), self.data_folder, terminal)
+            images = choose(dataset.split(self.split).images, self.samples)
             with measured() as cpu:
                 record, _ = run_network(network, images, terminal, seed=self.seed)
-        report = estimate(network, record, preset, seconds=self.seconds, clock_hz=self.clock_hz, mapping=self.mapping)
+        report = estimate(
+            network,
+            record,
+            preset,
+            seconds=self.seconds,
+            clock_hz=self.clock_hz,
+            mapping=self.mapping,
+            widths=self.widths,
+        )
         result = {
             **report.to_json(),
             "metabolic": asdict(metabolic(report)),

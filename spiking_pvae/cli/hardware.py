@@ -36,5 +36,10 @@ class Hardware(Command):
             (name, f"{c.value:g} ({c.low:g} .. {c.high:g}) {c.unit}", c.evidence, f"{c.source}, {c.table}")
             for name, c in presets[0].terms.items()
         ]
-        terminal.emit(result, table(presets[0].title, ("term", "value (band)", "evidence", "source"), prices))
+        read = [(text,) for text in dict.fromkeys(c.seen for c in presets[0].terms.values() if c.seen)]
+        terminal.emit(
+            result,
+            table(presets[0].title, ("term", "value (band)", "evidence", "source"), prices),
+            table("What was read of the sources", ("",), read),
+        )
         return result

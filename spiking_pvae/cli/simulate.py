@@ -9,7 +9,7 @@ from typing import Any
 
 import tyro
 
-from spiking_pvae.cli.command import Command, load_data
+from spiking_pvae.cli.command import Command, load_data, shown_to
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule, SpikeRecord
@@ -25,13 +25,13 @@ TRANSIENT_SAMPLES = 200
 class Simulate(Command):
     """Run images through an integer network and count spikes.
 
-    Example: spiking-pvae simulate runs/first-network --data natural --samples 1000 --seed 0
+    Example: spiking-pvae simulate runs/first-network --samples 1000 --seed 0
     """
 
     network: tyro.conf.Positional[Path]
     """Network folder."""
-    data: str = "natural"
-    """Name of a data set (spiking-pvae data) or a path."""
+    data: str | None = None
+    """Name of a data set (spiking-pvae data) or a path; what the network was made for if not given."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     split: Split = "val"
@@ -85,7 +85,8 @@ class Simulate(Command):
                 parts = record_folder.parent / f"{record_folder.name}.parts"
                 require_parts_only(parts)
         network = load_network(self.network)
-        images = choose(load_data(self.data, self.data_folder, terminal).split(self.split).images, self.samples)
+        dataset = load_data(shown_to(network, self.data), self.data_folder, terminal)
+        images = choose(dataset.split(self.split).images, self.samples)
         transient = self.measure_transient(network, images, terminal)
         if parts is not None and not self.resume:
             remove_parts(parts)

@@ -15,6 +15,9 @@ from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.types import Split
 
+RANDOM = "random"
+"""Messages instead of data."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verify(Command):
@@ -22,7 +25,7 @@ class Verify(Command):
 
     An export folder is read back instead and compared with its golden traces.
 
-    Example: spiking-pvae verify runs/first-network --data natural --samples 1000
+    Example: spiking-pvae verify runs/first-network --samples 1000
     """
 
     network: tyro.conf.Positional[Path]
@@ -32,7 +35,8 @@ class Verify(Command):
     require: tuple[str, ...] = ()
     """Backends that must not be missing; or all."""
     data: str | None = None
-    """Data set or path; random messages over the whole input range if not given."""
+    """Data set or path; what the network was made for if not given. With `random`, or where it does not say, random
+    messages over the whole input range."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     split: Split = "val"
@@ -87,10 +91,11 @@ class Verify(Command):
 
         backends, required = chosen(self.backends), {backend.name for backend in chosen(self.require)}
         network = load_network(self.network)
-        if self.data is None:
+        data = self.data or network.data or RANDOM
+        if data == RANDOM:
             messages = random_messages(network, self.samples, self.seed)
         else:
-            images = load_data(self.data, self.data_folder, terminal).split(self.split).images
+            images = load_data(data, self.data_folder, terminal).split(self.split).images
             messages = network.input.encode(images[: self.samples])
         verdicts = verify(
             network,
@@ -107,7 +112,7 @@ class Verify(Command):
         )
         result = {
             "passed": not failed,
-            "data": self.data,
+            "data": data,
             "seed": self.seed,
             "steps": self.steps,
             "backends": [verdict.to_json() for verdict in verdicts],

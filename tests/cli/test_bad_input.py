@@ -243,5 +243,10 @@ def test_wrong_shape_for_the_network(tmp_path, fails, capsys):
     assert "shape" in fails("evaluate", tmp_path / "r", "--data", other)
     assert "samples" in fails("simulate", tmp_path / "r" / "network", "--data", path, "--samples", 10**6)
     assert "split" in fails("simulate", tmp_path / "r" / "network", "--data", path, "--split", "test")
+    # The one folder in place of the other.
+    assert "Its network is" in fails("simulate", tmp_path / "r")
+    assert "Its network is" in fails("energy", tmp_path / "r")
+    assert "which holds a spiking-pvae network" in fails("evaluate", tmp_path / "r" / "network")
+    assert "which holds a spiking-pvae record" in fails("convert", tmp_path / "r" / "record", "--out", tmp_path / "n")
     (tmp_path / "r" / "network" / "manifest.json").write_text("{}")
     assert "network" in fails("simulate", tmp_path / "r" / "network", "--data", path)

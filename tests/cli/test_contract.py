@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -122,6 +123,12 @@ def test_simulate_and_energy(job, tmp_path, call):
     }
     assert all(layer.keys() >= {"name", "neurons", "spikes", "events"} for layer in graded["layers"])
     assert call("simulate", job / "run" / "network", *data, "--seed", 3)[1]["counts_sha256"] == graded["counts_sha256"]
+    # The network keeps what it was made for.
+    assert call("simulate", job / "run" / "network", "--seed", 3)[1]["counts_sha256"] == graded["counts_sha256"]
+    verified = call("verify", job / "run" / "network", "--backends", "numba", "--samples", 9)[1]
+    assert Path(verified["data"]) == job / "edges ü.npy"
+    random = call("verify", job / "run" / "network", "--backends", "numba", "--samples", 9, "--data", "random")[1]
+    assert (random["data"], random["passed"]) == ("random", True)
     assert call("simulate", job / "run" / "network", *data, "--seed", 4)[1]["counts_sha256"] != graded["counts_sha256"]
     unary = call("simulate", job / "run" / "network", *data, "--schedule", "unary", "--steps", 64, "--samples", 20)[1]
     assert unary["samples"] == 20

@@ -58,8 +58,8 @@ def test_memory_traffic_by_hand(tiny: tuple[Any, Any]) -> None:
     # 3 input and 3 latent messages.
     bits = 13 * (8 + 48) + (4 + 6) * 48 + 2 * (3 * 8 + 3 * 24)
     report = estimate(*tiny, "lemaire2022")
-    assert report.by_term["memory_bit"].value == pytest.approx(bits / 2 * 20e-12 / 64)
-    assert report.by_term["memory_bit"].high == pytest.approx(bits / 2 * 100e-12 / 64)
+    assert report.by_term["memory_bit"].value == pytest.approx(bits / 2 * 20e-12 / 32)
+    assert report.by_term["memory_bit"].high == pytest.approx(bits / 2 * 100e-12 / 32)
 
 
 def test_fewer_bits_a_weight_move_less(tiny: tuple[Any, Any]) -> None:
@@ -70,7 +70,7 @@ def test_fewer_bits_a_weight_move_less(tiny: tuple[Any, Any]) -> None:
     narrow = estimate(replace(network, layers=layers), record, "lemaire2022")
     wide = estimate(network, record, "lemaire2022")
     saved = wide.by_term["memory_bit"].value - narrow.by_term["memory_bit"].value
-    assert saved == pytest.approx(13 * 4 / 2 * 20e-12 / 64)
+    assert saved == pytest.approx(13 * 4 / 2 * 20e-12 / 32)
 
 
 @pytest.mark.parametrize(

@@ -51,17 +51,20 @@ class Grid:
         return np.clip(values, self.format.low * self.scale, self.format.high * self.scale)
 
 
-def _mse_optimal(values: Float64, largest: Float64, make: Callable[[Float64], Grid]) -> Float64:
+def _mse_optimal(
+    values: Float64, largest: Float64, make: Callable[[Float64], Grid], importance: Float64 | None
+) -> Float64:
     """Return for each row the clipping point with the least squared error."""
     best, least = largest, np.full_like(largest, np.inf)
     for share in SEARCHED_SHARES:
         point = largest * share
-        error = np.square(values - make(point).quantise(values)).sum(1, keepdims=True)
+        squares = np.square(values - make(point).quantise(values))
+        error = (squares if importance is None else squares * importance).sum(1, keepdims=True)
         best, least = np.where(error < least, point, best), np.minimum(error, least)
     return best
 
 
-def fit_grid(rows: Float64, format_: IntegerFormat, method: Calibration) -> Grid:
+def fit_grid(rows: Float64, format_: IntegerFormat, method: Calibration, importance: Float64 | None = None) -> Grid:
     """Choose a scale for each row of values.
 
     Parameters
@@ -72,6 +75,8 @@ def fit_grid(rows: Float64, format_: IntegerFormat, method: Calibration) -> Grid
         Range of the integers.
     method : {"max", "percentile", "mse"}
         Clip nothing, clip beyond the 99.9th percentile of the magnitude, or clip where the squared error is least.
+    importance : ndarray of float64, shape (channels, values), optional
+        Factors of the squared errors.
 
     Returns
     -------
@@ -92,6 +97,6 @@ def fit_grid(rows: Float64, format_: IntegerFormat, method: Calibration) -> Grid
             point = np.percentile(magnitude, PERCENTILE, axis=1, keepdims=True)
             return make(np.where(point > 0, point, largest))
         case "mse":
-            return make(_mse_optimal(rows, largest, make))
+            return make(_mse_optimal(rows, largest, make, importance))
         case _:
             assert_never(method)

@@ -9,13 +9,12 @@ A larger weight exponent makes u smaller, thresholds larger and that shift finer
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy.numerics import THRESHOLD_MANTISSA, THRESHOLD_SHIFT
+from spiking_pvae.deploy.numerics import PAYLOAD, THRESHOLD_MANTISSA, THRESHOLD_SHIFT
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
@@ -36,7 +35,7 @@ class HiddenFormat:
         Left shift of the weights.
     mantissa : ndarray of int64, shape (channels,)
         Threshold mantissas.
-    step : float
+    step : ndarray of float64, shape (channels,)
         Real value of one count.
     n_max : int
         Largest count.
@@ -48,7 +47,7 @@ class HiddenFormat:
     scale: Float64
     exponent: int
     mantissa: Int64
-    step: float
+    step: Float64
     n_max: int
     rounds: bool
 
@@ -77,25 +76,41 @@ def fine_format(scale: Float64, exponent: int, step: float, n_max: int) -> Hidde
     wanted = step * 2.0**exponent / (scale * 2**THRESHOLD_SHIFT)
     mantissa = np.clip(np.rint(wanted), THRESHOLD_MANTISSA.low, THRESHOLD_MANTISSA.high).astype(np.int64)
     follows = step * 2.0**exponent / np.left_shift(mantissa, THRESHOLD_SHIFT)
-    return HiddenFormat(scale=follows, exponent=exponent, mantissa=mantissa, step=step, n_max=n_max, rounds=True)
+    return HiddenFormat(
+        scale=follows,
+        exponent=exponent,
+        mantissa=mantissa,
+        step=np.full(len(scale), step),
+        n_max=n_max,
+        rounds=True,
+    )
 
 
-def power_of_two_format(scale: Float64, step: float, n_max: int) -> HiddenFormat:
-    """Give all channels one weight scale and one threshold 2^k.
+def power_of_two_format(scale: Float64, step: Float64, n_max: int, coarser: int = 0) -> HiddenFormat:
+    """Give all channels one threshold 2^k.
 
     With an n_max that is never reached and no bias this is what a one-message process with a graded rectifier
-    computes, max(0, floor(W x / 2^k)). The step follows the threshold and lies within a factor sqrt(2) of the wanted
-    one.
+    computes, max(0, floor(W x / 2^k)). The steps follow the threshold, step_c = scale_c 2^k, so that every channel
+    keeps its own weight scale and what a count means differs between the channels. Without `coarser`, k brings the
+    steps to the wanted ones in the geometric mean.
+
+    Parameters
+    ----------
+    scale : ndarray of float64, shape (channels,)
+        Wanted weight scales; raised where `n_max` counts would not reach as far as with the wanted step.
+    step : ndarray of float64, shape (channels,)
+        Wanted real values of one count.
+    n_max : int
+        Largest count.
+    coarser : int
+        Added to k: where thresholds would be below the smallest one, weights are shifted left instead, and the sums
+        may leave the membrane.
     """
-    shared = float(scale.max())
-    power = round(math.log2(step / shared))
+    power = round(float(np.log2(step / scale).mean())) + coarser
+    if n_max < PAYLOAD.high:
+        scale = np.maximum(scale, step * 2.0**-power)
     exponent = max(0, THRESHOLD_SHIFT - power)
     mantissa = np.full(len(scale), 2 ** (power + exponent - THRESHOLD_SHIFT), np.int64)
     return HiddenFormat(
-        scale=np.full(len(scale), shared),
-        exponent=exponent,
-        mantissa=mantissa,
-        step=shared * 2.0**power,
-        n_max=n_max,
-        rounds=False,
+        scale=scale, exponent=exponent, mantissa=mantissa, step=scale * 2.0**power, n_max=n_max, rounds=False
     )

@@ -54,6 +54,8 @@ MOST_VALUES = 200_000
 """Values that the search for a scale looks at."""
 WIDENINGS = 24
 """How often a weight grid is made coarser before a layer is given up as too large for the membrane."""
+COARSER = 4
+"""How often a layer's power-of-two threshold may be doubled before its weights are made coarser."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class QuantizeConfig:
     """One weight scale for each output channel, or one a layer."""
     rounding: Literal["nearest", "calibrated"] = "nearest"
     """Weights to the nearest integer, or up or down by the error of the layer's output on calibration data."""
-    bias_correction: bool = False
+    bias_correction: bool = True
     """Whether biases take up the mean error of each layer's output on calibration data."""
     equalisation: bool = False
     """Whether hidden channels are balanced against the weights that read them before anything is rounded."""
@@ -102,11 +104,10 @@ def input_grid(port: InputPort) -> Grid:
     return Grid(scale=np.asarray(port.scale), format=port.format)
 
 
-def _roundings(synapse: RealSynapse, signal: Signal, scale: Float64, config: QuantizeConfig) -> Round:
+def _roundings(moments: Float64, config: QuantizeConfig) -> Round:
     """Return the rounding that the settings ask for."""
     if config.rounding == "nearest":
         return nearest
-    moments = second_moments(synapse.integer(scale, 0), signal.expected, signal.variance)
 
     def calibrated(values: Float64, format_: IntegerFormat) -> Int64:
         groups = np.split(values, len(moments))
@@ -120,9 +121,12 @@ def _hidden_formats(
 ) -> Iterator[HiddenFormat]:
     """Yield formats of a hidden layer, the finest thresholds first."""
     counts = IntegerFormat("hidden count", 0, 2**config.activation_bits - 1)
-    values = activations.reshape(1, -1)
-    values = values[:, :: -(-values.size // MOST_VALUES)]
-    step = float(fit_grid(values, counts, config.calibration).scale[0, 0])
+
+    def steps(rows: Float64) -> Float64:
+        few = rows[:, :: -(-rows.size // MOST_VALUES)]
+        return fit_grid(few, counts, config.calibration).scale[:, 0]
+
+    step = float(steps(activations.reshape(1, -1))[0])
     match config.threshold:
         case "fine":
             for exponent in range(MOST_EXPONENT, -1, -1):
@@ -131,8 +135,12 @@ def _hidden_formats(
                 if exponent == 0 or format_.mantissa.max() < THRESHOLD_MANTISSA.high:
                     yield format_
         case "power-of-two":
+            rows = activations.reshape(len(activations), len(scale), -1).swapaxes(0, 1).reshape(len(scale), -1)
+            by_channel = np.where((rows > 0).any(1), steps(rows), step)
             # Latents' counts have so wide a range that only a limit keeps the sums of the next layer in bounds.
-            yield power_of_two_format(scale, step, counts.high if decoding else PAYLOAD.high)
+            n_max = counts.high if decoding else PAYLOAD.high
+            for coarser in range(COARSER):
+                yield power_of_two_format(scale, by_channel, n_max, coarser)
         case _:
             assert_never(config.threshold)
 
@@ -173,7 +181,7 @@ class Draft:
                 assert hidden is not None
                 mantissa = self.synapse.spread(hidden.mantissa.astype(np.float64)).astype(np.int32)
                 neuron = ConstantThreshold(mantissa=mantissa, n_max=hidden.n_max)
-                value = np.full(len(unit), hidden.step)
+                value = self.synapse.spread(hidden.step)
                 if charge is not None or hidden.rounds:
                     charge = neuron.theta / 2 + (0.0 if charge is None else charge)
             case Identity():
@@ -192,6 +200,11 @@ class Draft:
         return largest / (MEMBRANE.high / 2)
 
 
+def _corrects(layer: FloatLayer, config: QuantizeConfig) -> bool:
+    """Tell whether a layer may get a bias that it had not: not where one message and a rectifier shall be all."""
+    return layer.bias is not None or config.threshold == "fine" or not isinstance(layer.activation, Rectify)
+
+
 def _excess(layer: Layer, signal: Signal, channels: int) -> Float64:
     """Return each channel's largest partial sum as a share of the membrane; above 1 it does not fit."""
     sums = layer_range(layer, signal.bounds).sums
@@ -204,8 +217,12 @@ def _quantize_layer(layer: FloatLayer, signal: Signal, config: QuantizeConfig) -
     """Quantise one layer with the finest formats whose sums can't leave the membrane on any input in range."""
     assert not isinstance(layer.linear, ScaleMap)
     synapse = RealSynapse(linear=scale_inputs(layer.linear, signal.scale), bits=config.weight_bits)
-    scale = synapse.fit(config.calibration, by_channel=config.granularity == "channel")
-    round_ = _roundings(synapse, signal, scale, config)
+    correct = config.bias_correction and _corrects(layer, config)
+    # What the mean message does wrong is the bias's to correct: then only the variation around it counts.
+    varying = signal.expected - signal.expected.mean(0) if correct else signal.expected
+    moments = second_moments(synapse.integer(np.ones(len(synapse.rows)), 0), varying, signal.variance)
+    scale = synapse.fit(config.calibration, moments, by_channel=config.granularity == "channel")
+    round_ = _roundings(moments, config)
     draft = Draft(layer=layer, synapse=synapse, signal=signal)
     rectifies = isinstance(layer.activation, Rectify)
     activations = activate(layer, accumulate(layer, signal.real)) if rectifies else signal.real
@@ -220,7 +237,7 @@ def _quantize_layer(layer: FloatLayer, signal: Signal, config: QuantizeConfig) -
             excess = _excess(draft.make(scale, hidden), signal, len(scale))
             if excess.max() > 1:
                 continue
-            made = draft.make(scale, hidden, round_, correct=config.bias_correction)
+            made = draft.make(scale, hidden, round_, correct=correct)
             excess = _excess(made, signal, len(scale))
             if excess.max() <= 1:
                 return made

@@ -19,13 +19,12 @@ from numpy.typing import NDArray
 from spiking_pvae.deploy.ir import Conv2d, Dense
 from spiking_pvae.deploy.numerics import IntegerFormat
 from spiking_pvae.deploy.projection import patches
+from spiking_pvae.deploy.synapses import DAMPING, TINY
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
 
 SWEEPS = 20
-DAMPING = 0.01
-"""Share of the mean diagonal added to H: rarely seen inputs keep their nearest integers."""
 MOST_UNFOLDED = 2**25
 
 
@@ -79,7 +78,7 @@ def round_to_output(values: Float64, moments: Float64, format_: IntegerFormat) -
     ndarray of int64, shape (channels, taps)
         Never worse than the nearest integers under the damped H.
     """
-    h = moments + np.eye(len(moments)) * (DAMPING * np.trace(moments) / len(moments) + 1e-12)
+    h = moments + np.eye(len(moments)) * (DAMPING * np.trace(moments) / len(moments) + TINY)
     low = np.clip(np.floor(values), format_.low, format_.high)
     high = np.clip(np.ceil(values), format_.low, format_.high)
     chosen = np.clip(np.rint(values), format_.low, format_.high)

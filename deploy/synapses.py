@@ -16,6 +16,9 @@ from spiking_pvae.deploy.numerics import BIAS_MANTISSA, IntegerFormat, weight_fo
 
 Float64 = NDArray[np.float64]
 Int64 = NDArray[np.int64]
+DAMPING = 0.01
+"""Share of the mean square of the messages added to each one's: rarely seen messages keep some importance."""
+TINY = 1e-12
 Round = Callable[[Float64, IntegerFormat], Int64]
 """Turns weights in units of their grid, shape (channels, taps), into integers of a format."""
 
@@ -49,10 +52,28 @@ class RealSynapse:
         """Range of the integers."""
         return weight_format(self.bits)
 
-    def fit(self, method: Calibration, *, by_channel: bool) -> Float64:
-        """Choose the real value of a weight mantissa of 1 for each channel; shape (channels,)."""
+    def fit(self, method: Calibration, moments: Float64, *, by_channel: bool) -> Float64:
+        """Choose the real value of a weight mantissa of 1 for each channel.
+
+        Parameters
+        ----------
+        method : {"max", "percentile", "mse"}
+        moments : ndarray of float64, shape (groups, taps, taps)
+            E[x x^T] of the messages (`spiking_pvae.deploy.rounding.second_moments`). An error e of one weight adds
+            e^2 E[x^2] to the output's: that, not e^2, is what the MSE-optimal scale makes small.
+        by_channel : bool
+            Whether every channel gets a scale of its own.
+
+        Returns
+        -------
+        ndarray of float64, shape (channels,)
+        """
+        importance = np.diagonal(moments, axis1=1, axis2=2)
+        importance = importance + DAMPING * importance.mean() + TINY
+        importance = importance.repeat(len(self.rows) // len(importance), 0)
         rows = self.rows if by_channel else self.rows.reshape(1, -1)
-        return np.broadcast_to(fit_grid(rows, self.format, method).scale[:, 0], (len(self.rows),)).copy()
+        scale = fit_grid(rows, self.format, method, importance.reshape(rows.shape)).scale[:, 0]
+        return np.broadcast_to(scale, (len(self.rows),)).copy()
 
     def spread(self, by_channel: Float64) -> Float64:
         """Repeat one value a channel over the neurons of the channel."""

@@ -1,6 +1,7 @@
 """The integer network against exact rational arithmetic, for whatever lowering and quantisation made."""
 
 from dataclasses import replace
+from fractions import Fraction
 
 import modules
 import numpy as np
@@ -163,6 +164,38 @@ def test_refusals_come_with_an_input_or_say_that_the_bound_is_loose():
     assert refusal.layer == second.name
     assert refusal.tight is False
     assert "loose" in refusal.statement
+
+
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_power_of_two_thresholds_fit_one_message_and_a_rectifier(bias_correction):
+    """Without biases a hidden layer is max(0, floor(W x / 2^k)), one k a layer, and no limit is ever reached."""
+    torch.manual_seed(3)
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 3, 3, padding=1, bias=False),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(48, 9, bias=False),
+        nn.ReLU(),
+        nn.Linear(9, 4, bias=False),
+    )
+    source = modules.lowered(encoder, nn.Sequential(nn.Linear(4, 16)), 4, (1, 4, 4))
+    config = QuantizeConfig(threshold="power-of-two", bias_correction=bias_correction)
+    network = quantize(source, images(source.shape, 0), config)
+    messages = network.input.encode(images(source.shape, 1))
+    outputs = runner(network, "reference")(messages, seed=0, first_sample=0, schedule="graded", steps=1)
+    hidden = [layer for layer in network.layers if isinstance(layer.neuron, ConstantThreshold)]
+    assert len(hidden) == 2
+    for layer, output, bound in zip(hidden, outputs, ranges(network), strict=False):
+        (theta,) = set(layer.neuron.theta.tolist())
+        divisor = Fraction(theta, 2**layer.synapse.exponent)
+        assert divisor.denominator == 1
+        assert divisor.numerator & (divisor.numerator - 1) == 0
+        assert layer.bias is None
+        assert bound.counts.high.max() < layer.neuron.n_max
+        for row, counts in zip(messages.tolist(), output.counts.tolist(), strict=True):
+            sums = oracle.sums(replace(layer.synapse, exponent=0), row)
+            assert counts == [max(0, a // divisor.numerator) for a in sums]
+        messages = output.counts
 
 
 def test_settings_are_checked():

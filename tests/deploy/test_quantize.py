@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spiking_pvae.deploy.calibrate import SEARCHED_SHARES, fit_grid
+from spiking_pvae.deploy.fidelity import fidelity
 from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate
 from spiking_pvae.deploy.latents import LOG_FRACTION, rate_table
 from spiking_pvae.deploy.maps import DenseMap
 from spiking_pvae.deploy.numerics import MEMBRANE, mantissa_exponent, round_shift, weight_format
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
+from spiking_pvae.deploy.synapses import DAMPING, RealSynapse
 from spiking_pvae.errors import InputError, LimitError
 
 
@@ -97,7 +99,7 @@ def test_integer_rates_follow_the_float_rates(seed, limits, below):
     clamp, prior = limits[0], limits[1] - below
     source = float_network(rng, clamp=clamp, prior=prior)
     images = rng.normal(size=(50, 1, 4, 4)).astype(np.float32)
-    network = quantize(source, images, QuantizeConfig(calibration="max"))
+    network = quantize(source, images, QuantizeConfig(calibration="max", bias_correction=False))
     neuron = network.latent.neuron
     x = network.input.encode(images)
     accumulator = x @ network.latent.synapse.weight.T.astype(np.int64) + network.latent.bias.value
@@ -120,11 +122,63 @@ def test_integer_rates_follow_the_float_rates(seed, limits, below):
 def test_readout_scale_and_bias():
     rng = np.random.default_rng(0)
     source = float_network(rng)
-    network = quantize(source, rng.normal(size=(50, 1, 4, 4)).astype(np.float32))
+    images = rng.normal(size=(50, 1, 4, 4)).astype(np.float32)
+    network = quantize(source, images, QuantizeConfig(bias_correction=False))
     readout = network.readout
     rebuilt = readout.synapse.weight * readout.scale[:, None]
     assert np.abs(rebuilt - source.layers[1].linear.weight).max() < 0.02
     assert (np.abs(readout.bias.value * readout.scale - source.layers[1].bias) <= readout.scale / 2 * 1.0001).all()
+
+
+def test_latents_that_always_fire_cost_nothing():
+    """Rounding errors of their weights times their mean counts shift the reconstruction; the bias takes that up."""
+    rng = np.random.default_rng(0)
+    source = float_network(rng, bias=False)
+    latents, readout = source.layers
+    constant = np.arange(12) < 6
+    log_rate = np.where(constant, 4.0, -1.0)
+    encoding = np.where(constant[:, None], 0.01, 1.0) * latents.linear.weight
+    # What they say together is 0, up to the rounding of weights that others make large.
+    decoding = np.where(constant, 0.02, 1.0) * readout.linear.weight
+    decoding[:, 5] = -decoding[:, :5].sum(1)
+    source = replace(
+        source,
+        layers=(
+            replace(
+                latents,
+                linear=DenseMap(weight=encoding),
+                activation=replace(latents.activation, prior_log_rate=log_rate),
+            ),
+            replace(readout, linear=DenseMap(weight=decoding)),
+        ),
+    )
+    train, held_out = (rng.normal(size=(500, 1, 4, 4)).astype(np.float32) for _ in range(2))
+    plain = fidelity(source, quantize(source, train, QuantizeConfig(bias_correction=False)), held_out)
+    corrected = fidelity(source, quantize(source, train), held_out)
+    assert plain.nelbo_change_percent > 1
+    assert abs(corrected.nelbo_change_percent) < 0.1
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**32), st.sampled_from([2, 4, 8]))
+def test_scales_of_weights_follow_the_output_s_error(seed, bits):
+    """Among the scales searched, the one whose independent rounding errors disturb the output least."""
+    rng = np.random.default_rng(seed)
+    weight, messages = rng.laplace(size=(3, 30)), rng.poisson(rng.gamma(0.3, 2.0, 30), (50, 30))
+    synapse = RealSynapse(linear=DenseMap(weight=weight), bits=bits)
+    moments = messages.T @ messages / 50
+    scales = synapse.fit("mse", moments[None], by_channel=True)
+    squares = np.diag(moments) + DAMPING * np.diag(moments).mean()
+
+    def error(row, scale):
+        high = synapse.format.high
+        return sum(
+            ((w - scale * max(-high, min(high, round(w / scale)))) ** 2) * s for w, s in zip(row, squares, strict=True)
+        )
+
+    for row, scale in zip(weight, scales, strict=True):
+        tried = [error(row, share * np.abs(row).max() / synapse.format.high) for share in SEARCHED_SHARES]
+        assert error(row, scale) == pytest.approx(min(tried))
 
 
 def test_unsigned_inputs_use_every_level():

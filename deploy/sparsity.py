@@ -1,10 +1,10 @@
 """Which synapses are listed and which are a matrix, and the way from one form to the other.
 
 A matrix takes one byte a weight, a list three a synapse (mantissa and 16-bit target): lists are the smaller form below
-one nonzero weight in three. The compiled kernels are faster on lists below about one in four and slower above
-(``benchmarks/sparse.py``), so that one in four is where a layer is listed. What a network computes and how many
-synapses a message reaches is the same in both forms. Kernels are shared by the places of a convolution, whose zeros are
-skipped where they are counted, and stay as they are.
+one nonzero weight in three. A layer is listed from one in four on, where they save at least a quarter of the room. The
+compiled kernels are as fast on them as on the matrix there and faster below (``benchmarks/sparse.py``). What a network
+computes and how many synapses a message reaches is the same in both forms. Kernels are shared by the places of a
+convolution, whose zeros are skipped where they are counted, and stay as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from spiking_pvae.deploy.ir import Conv2d, Dense, Network, Sparse, Synapse
 
 SPARSE_UP_TO = 0.25
-"""Largest share of nonzero weights at which synapses are listed: less room and less time than the matrix."""
+"""Largest share of nonzero weights at which synapses are listed: at most three quarters of the matrix' room."""
 
 
 def listed(synapse: Dense) -> Sparse:

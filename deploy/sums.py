@@ -28,10 +28,9 @@ LARGEST_WEIGHT = 127
 INT32_SUM = 2**31 - 1
 DENSE_FROM = {True: 0.2, False: 2.0}
 """Share of nonzero messages from which every weight is multiplied, with and without a dot-product instruction."""
-GATHERED_FROM = 0.4
-"""Synapses of nonzero messages from which every synapse is taken, for each step of its kernel."""
-FOLLOWED_UP_TO = 0.04
-"""Share of listed synapses up to which following lists is faster than adding rows of a matrix."""
+ROW, SYNAPSE, STEP, LONE_STEP = 1.1, 2.3, 0.27, 1.2
+"""Times of the parts of kernels for listed synapses, of which only the ratios count (nanoseconds on one processor): a
+message's row of 64 outputs, a synapse of a list, and a step of the gathering kernel, among others or for one sample."""
 
 
 def sum_type(largest: int) -> type[np.int32] | type[np.int64]:
@@ -80,11 +79,13 @@ def _(synapse: Dense) -> Sums:
 @compile_sums.register
 def _(synapse: Sparse) -> Sums:
     weight = synapse.weight
-    if not sparse.has_gather() and len(synapse.values) > FOLLOWED_UP_TO * weight.size:
+    following = SYNAPSE * len(synapse.values) / max(1, synapse.inputs)
+    adding = ROW * -(-synapse.outputs // events.TILE)
+    if not sparse.has_gather() and adding < following:
         return compile_sums(matrix(synapse))
+    rows = events.pack_rows(weight)
     first, offsets, packed = sparse.pack_steps(weight)
     weight_sum = weight.sum(1, dtype=np.int32)
-    a_message = max(1.0, len(synapse.values) / max(1, synapse.inputs))
     lists = synapse.starts, synapse.targets, synapse.values
 
     def sums(messages: Integers, room: Int32 | None = None) -> Integers:
@@ -95,12 +96,15 @@ def _(synapse: Sparse) -> Sums:
             return wide
         result = np.empty((len(messages), synapse.outputs), np.int32) if room is None else room
         offset = 0 if low >= 0 else 128
+        blocks, alone = divmod(len(messages), sparse.ROWS)
+        gathering = (blocks * sparse.ROWS * STEP + alone * LONE_STEP) * len(offsets)
         fits = sparse.has_gather() and low >= -offset and high <= 255 - offset
-        gathered = -(-len(messages) // sparse.ROWS) * sparse.ROWS * len(offsets)
-        if fits and nonzero * a_message > GATHERED_FROM * gathered:
+        if fits and gathering < nonzero * min(adding, following):
             sparse.gather_sums(first, offsets, packed, offset, offset * weight_sum, messages, result)
-        else:
+        elif following < adding:
             sparse.event_sums(*lists, messages, result)
+        else:
+            events.event_sums(rows, np.ascontiguousarray(messages, np.int32), result)
         return result
 
     return sums

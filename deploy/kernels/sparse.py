@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
 from spiking_pvae.deploy.kernels.compile import instruction
+from spiking_pvae.deploy.kernels.memory import aligned_bytes
 
 LANES = 16
 """Outputs computed together: the 32-bit sums of a register."""
@@ -62,7 +63,7 @@ def pack_steps(weight: NDArray[np.int8]) -> tuple[NDArray[np.int64], NDArray[np.
     rank = np.cumsum(blocks != 0, axis=3) - 1
     steps = -(-number.max(2) // GROUP)  # (tiles, chunks)
     begin = np.concatenate([[0], np.cumsum(steps.ravel())])
-    packed = np.zeros((begin[-1], 2, LANES, GROUP), np.uint8)
+    packed = aligned_bytes(int(begin[-1]), 2, LANES, GROUP)
     tile, chunk, lane, place = np.nonzero(blocks)
     at = rank[tile, chunk, lane, place]
     step = begin[tile * chunks + chunk] + at // GROUP
@@ -72,49 +73,61 @@ def pack_steps(weight: NDArray[np.int8]) -> tuple[NDArray[np.int64], NDArray[np.
     return begin[::chunks].astype(np.int64), offsets.astype(np.int64), packed
 
 
-@instruction
-def _gather_tile(typing: Any, packed: Any, offsets: Any, steps: Any, messages: Any, stride: Any, sums: Any) -> Any:
-    """Add the steps of one tile for ROWS message rows of `stride` bytes; addresses, LANES int32 a row out."""
-    signature = types.void(*(types.intp,) * 6)
+def _gather_tile(rows: int) -> Any:
+    """Return what adds the steps of one tile for so many message rows."""
 
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        packed, offsets, steps, messages, stride, sums = arguments
+    @instruction
+    def gather(typing: Any, packed: Any, offsets: Any, steps: Any, messages: Any, stride: Any, sums: Any) -> Any:
+        """Take addresses, the number of steps and the bytes from one message row to the next; LANES int32 a row out."""
+        signature = types.void(*(types.intp,) * 6)
 
-        def load(address: Any, type_: Any) -> Any:
-            return builder.load(builder.inttoptr(address, type_.as_pointer()), align=1)
+        def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+            _emit(builder, arguments, rows)
+            return context.get_dummy_value()
 
-        def number(value: int) -> Any:
-            return ir.Constant(_INT64, value)
+        return signature, generate
 
-        insert: Any = cgutils.get_or_insert_function
-        multiply = insert(builder.module, ir.FunctionType(_SUMS, [_SUMS] * 3), "llvm.x86.avx512.vpdpbusd.512")
-        permute = insert(builder.module, ir.FunctionType(_BYTES, [_BYTES] * 2), "llvm.x86.avx512.permvar.qi.512")
-        entry, loop = builder.block, builder.append_basic_block("loop")
-        body, done = builder.append_basic_block("body"), builder.append_basic_block("done")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        step = builder.phi(_INT64)
-        step.add_incoming(number(0), entry)
-        total = [builder.phi(_SUMS) for _ in range(ROWS)]
-        builder.cbranch(builder.icmp_signed("<", step, steps), body, done)
-        builder.position_at_end(body)
-        here = builder.add(packed, builder.mul(step, number(2 * CHUNK)))
-        places, weights = load(here, _BYTES), load(builder.add(here, number(CHUNK)), _SUMS)
-        chunk = builder.add(messages, load(builder.add(offsets, builder.mul(step, number(8))), _INT64))
-        step.add_incoming(builder.add(step, number(1)), body)
-        for row in range(ROWS):
-            bytes_ = load(builder.add(chunk, builder.mul(stride, number(row))), _BYTES)
-            chosen = builder.bitcast(builder.call(permute, [bytes_, places]), _SUMS)
-            total[row].add_incoming(ir.Constant(_SUMS, [0] * LANES), entry)
-            total[row].add_incoming(builder.call(multiply, [total[row], chosen, weights]), body)
-        builder.branch(loop)
-        builder.position_at_end(done)
-        for row in range(ROWS):
-            address = builder.add(sums, number(row * LANES * 4))
-            builder.store(total[row], builder.inttoptr(address, _SUMS.as_pointer()), align=1)
-        return context.get_dummy_value()
+    return gather
 
-    return signature, generate
+
+def _emit(builder: Any, arguments: Any, rows: int) -> None:
+    packed, offsets, steps, messages, stride, sums = arguments
+
+    def load(address: Any, type_: Any) -> Any:
+        return builder.load(builder.inttoptr(address, type_.as_pointer()), align=1)
+
+    def number(value: int) -> Any:
+        return ir.Constant(_INT64, value)
+
+    insert: Any = cgutils.get_or_insert_function
+    multiply = insert(builder.module, ir.FunctionType(_SUMS, [_SUMS] * 3), "llvm.x86.avx512.vpdpbusd.512")
+    permute = insert(builder.module, ir.FunctionType(_BYTES, [_BYTES] * 2), "llvm.x86.avx512.permvar.qi.512")
+    entry, loop = builder.block, builder.append_basic_block("loop")
+    body, done = builder.append_basic_block("body"), builder.append_basic_block("done")
+    builder.branch(loop)
+    builder.position_at_end(loop)
+    step = builder.phi(_INT64)
+    step.add_incoming(number(0), entry)
+    total = [builder.phi(_SUMS) for _ in range(rows)]
+    builder.cbranch(builder.icmp_signed("<", step, steps), body, done)
+    builder.position_at_end(body)
+    here = builder.add(packed, builder.mul(step, number(2 * CHUNK)))
+    places, weights = load(here, _BYTES), load(builder.add(here, number(CHUNK)), _SUMS)
+    chunk = builder.add(messages, load(builder.add(offsets, builder.mul(step, number(8))), _INT64))
+    step.add_incoming(builder.add(step, number(1)), body)
+    for row in range(rows):
+        bytes_ = load(builder.add(chunk, builder.mul(stride, number(row))), _BYTES)
+        chosen = builder.bitcast(builder.call(permute, [bytes_, places]), _SUMS)
+        total[row].add_incoming(ir.Constant(_SUMS, [0] * LANES), entry)
+        total[row].add_incoming(builder.call(multiply, [total[row], chosen, weights]), body)
+    builder.branch(loop)
+    builder.position_at_end(done)
+    for row in range(rows):
+        address = builder.add(sums, number(row * LANES * 4))
+        builder.store(total[row], builder.inttoptr(address, _SUMS.as_pointer()), align=1)
+
+
+_gather_one, _gather_rows = _gather_tile(1), _gather_tile(ROWS)
 
 
 @compiled
@@ -145,23 +158,26 @@ def gather_sums(
     samples, inputs = messages.shape
     outputs = sums.shape[1]
     stride = (inputs + CHUNK - 1) // CHUNK * CHUNK
-    rows = np.zeros((ROWS, stride), np.uint8)
+    # A chunk must not lie across two cache lines: loads from two cost twice as much.
+    room = np.zeros(ROWS * stride + CHUNK, np.uint8)
+    rows = room[-room.ctypes.data % CHUNK :]
     block = np.empty((ROWS, LANES), np.int32)
-    for start in range(0, samples, ROWS):
-        count = min(ROWS, samples - start)
+    shift = np.int32(offset)
+    steps, places, into = packed.ctypes.data, offsets.ctypes.data, block.ctypes.data
+    whole = samples // ROWS
+    for turn in range(whole + samples % ROWS):
+        count = ROWS if turn < whole else 1
+        start = turn * ROWS if turn < whole else whole * ROWS + turn - whole
         for row in range(count):
             for i in range(inputs):
-                rows[row, i] = np.uint8(messages[start + row, i] + offset)
+                rows[row * stride + i] = np.uint8(np.int32(messages[start + row, i]) + shift)
         for tile in range(len(first) - 1):
             begin = first[tile]
-            _gather_tile(
-                packed.ctypes.data + begin * (2 * CHUNK),
-                offsets.ctypes.data + begin * 8,
-                first[tile + 1] - begin,
-                rows.ctypes.data,
-                stride,
-                block.ctypes.data,
-            )
+            here, there = steps + begin * (2 * CHUNK), places + begin * 8
+            if count == ROWS:
+                _gather_rows(here, there, first[tile + 1] - begin, rows.ctypes.data, stride, into)
+            else:
+                _gather_one(here, there, first[tile + 1] - begin, rows.ctypes.data, stride, into)
             lane = tile * LANES
             width = min(LANES, outputs - lane)
             for row in range(count):

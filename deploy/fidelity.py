@@ -6,8 +6,9 @@ enters the difference. Another decoder has no closed form: there both draw their
 the images is stated in both cases.
 
 The gap is split by making one change at a time to the float network (`spiking_pvae.deploy.emulate`); what the changes
-do together beyond their sum is the interaction. Overflow contributes nothing: a sum that leaves the membrane is an
-error, never a wrap.
+do together beyond their sum is the interaction. After fine-tuning, what training changed in the real weights is a
+cause of its own, and the other changes are made to the trained weights. Overflow contributes nothing: a sum that leaves
+the membrane is an error, never a wrap.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.agreement import Comparison, LayerAgreement
-from spiking_pvae.deploy.emulate import Variant, variants
+from spiking_pvae.deploy.emulate import Variant, plain, variants
 from spiking_pvae.deploy.floatnet import FloatNetwork, accumulate, flatten
 from spiking_pvae.deploy.ir import ExponentialThreshold, Network, Readout
 from spiking_pvae.deploy.judge import FIGURES, SEED, Figures, Judged, atoms, draw, join, judge_counts, judge_rates
@@ -135,7 +136,14 @@ def _compare(
     return rate
 
 
-def fidelity(source: FloatNetwork, network: Network, images: FloatArray, *, steps: int | None = None) -> Fidelity:
+def fidelity(
+    source: FloatNetwork,
+    network: Network,
+    images: FloatArray,
+    *,
+    tuned: FloatNetwork | None = None,
+    steps: int | None = None,
+) -> Fidelity:
     """Compare a float network with the integer network made of it.
 
     Parameters
@@ -145,6 +153,8 @@ def fidelity(source: FloatNetwork, network: Network, images: FloatArray, *, step
     network : Network
     images : ndarray of float32, shape (samples, channels, height, width)
         Held-out images.
+    tuned : FloatNetwork, optional
+        The real weights that the network rounds, where fine-tuning has changed them.
     steps : int, optional
         T of the unary schedule, whose clipping of counts at T is then part of the gap (finite T). The graded schedule
         has none.
@@ -164,7 +174,8 @@ def fidelity(source: FloatNetwork, network: Network, images: FloatArray, *, step
         raise InputError("unary steps", given=steps, allowed="at least 1")
     neuron = network.latent.neuron
     assert isinstance(neuron, ExponentialThreshold)
-    every = variants(source, network)
+    every = variants(source if tuned is None else tuned, network)
+    every["fine_tuning"], every["exact"] = every["exact"], plain(source)
     exact, whole = every["exact"], every["integer"]
     energy = {name: atoms(variant) for name, variant in every.items()}
     comparisons = [Comparison(layer.name) for layer in network.layers]
@@ -177,7 +188,7 @@ def fidelity(source: FloatNetwork, network: Network, images: FloatArray, *, step
         outputs = run(messages, seed=SEED, first_sample=start, schedule="graded", steps=1)
         rate = _compare(comparisons, network, exact, outputs, x=x, sample=sample)
         parts["exact"].append(judge_rates(exact, x, rate, neuron, sample=sample, energy=energy["exact"]))
-        for cause in CAUSES:
+        for cause in ("fine_tuning", *CAUSES):
             rate = every[cause].rates(x)
             parts[cause].append(judge_rates(every[cause], x, rate, neuron, sample=sample, energy=energy[cause]))
         counts = judge_counts(network, x, outputs, exact.latent_index)
@@ -212,7 +223,9 @@ def _report(
     parts = {}
     for name in FIGURES:
         exact = getattr(figures["exact"], name)
-        by_cause = {cause: getattr(figures[cause], name) - exact for cause in CAUSES}
+        trained = getattr(figures["fine_tuning"], name)
+        by_cause = {"fine_tuning": trained - exact}
+        by_cause |= {cause: getattr(figures[cause], name) - trained for cause in CAUSES}
         by_cause |= {"finite_t": finite[name], "overflow": 0.0}
         total = getattr(integer, name) - exact
         parts[name] = {**by_cause, "interaction": total - sum(by_cause.values()), "total": total}

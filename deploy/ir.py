@@ -251,6 +251,12 @@ class Network:
         return next(layer for layer in self.layers if isinstance(layer.neuron, ExponentialThreshold))
 
     @property
+    def message_scales(self) -> tuple[NDArray[np.float64], ...]:
+        """Real value of one count of each message that a layer receives; one array of shape (inputs,) a layer."""
+        first = np.full(self.input.neurons, self.input.scale)
+        return first, *(layer.scale for layer in self.layers[:-1])
+
+    @property
     def readout(self) -> Layer:
         """The last layer, whose accumulators are the reconstruction."""
         return self.layers[-1]

@@ -15,6 +15,7 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.types import Dataset
 
 if TYPE_CHECKING:
+    from spiking_pvae.deploy.finetune import Finetuned
     from spiking_pvae.deploy.floatnet import FloatNetwork
     from spiking_pvae.deploy.ir import Network
 
@@ -87,17 +88,23 @@ def convert(
     """Convert a model, save the network and return its fidelity on the validation images."""
     from spiking_pvae.deploy import fidelity, lower, prepare, quantize, save_network
     from spiking_pvae.deploy.event_inputs import with_event_inputs
+    from spiking_pvae.deploy.finetune import Finetuned
+    from spiking_pvae.deploy.floatnet import Rectify
 
     terminal.say(f"Converting to {config.weight_bits}-bit weights and {config.input_bits}-bit inputs")
     images = dataset.calibration()
     source = prepare(lower(model), images, config)
     network = with_event_inputs(quantize(source, images, config), input_threshold)
+    if config.equalisation and not any(isinstance(layer.activation, Rectify) for layer in source.layers):
+        terminal.say("Nothing to equalise: the network has no hidden (ReLU) layer, only linear ones")
+    tuned = Finetuned(network=network, source=source)
     if epochs:
-        network = tune(source, network, dataset, epochs, terminal)
+        tuned = tune(source, network, dataset, epochs, terminal)
+    network = tuned.network
     network = replace(network, data=dataset.name)
     save_network(network, out, force=force)
     terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
-    report = fidelity(source, network, dataset.validation.images, steps=unary_steps)
+    report = fidelity(source, network, dataset.validation.images, tuned=tuned.source, steps=unary_steps)
     result = {
         "network": str(out),
         "layers": [
@@ -114,6 +121,8 @@ def convert(
         "input_threshold": input_threshold,
         "calibration": config.calibration,
         "rounding": config.rounding,
+        "bias_correction": config.bias_correction,
+        "threshold": config.threshold,
         "finetune_epochs": epochs,
         **report.to_json(),
     }
@@ -125,11 +134,11 @@ def convert(
     return result
 
 
-def tune(source: FloatNetwork, network: Network, dataset: Dataset, epochs: int, terminal: Terminal) -> Network:
+def tune(source: FloatNetwork, network: Network, dataset: Dataset, epochs: int, terminal: Terminal) -> Finetuned:
     """Train the integer network on with a progress display."""
     from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
 
-    config = FinetuneConfig(epochs=epochs)
+    config = FinetuneConfig(epochs=epochs, augment=dataset.augment)
     steps = epochs * -(-len(dataset.train) // config.batch_size)
     with terminal.progress("fine-tuning", steps) as tick:
         return finetune(
@@ -141,12 +150,26 @@ def tune(source: FloatNetwork, network: Network, dataset: Dataset, epochs: int, 
         )
 
 
+FIGURES = (
+    ("nelbo", "-ELBO (squared error + KL)"),
+    ("mse", "squared error, summed over the pixels"),
+    ("kl", "KL (nats)"),
+    ("metabolic_cost", "spikes a latent and inference"),
+    ("proportion_zeros", "share of silent latents"),
+)
+
+
 def summary(result: dict[str, Any]) -> Any:
     """Build the table of a conversion."""
-    rows = [
-        (name.replace("_", " "), f"{result[f'{name}_float']:.4g}", f"{result[f'{name}_integer']:.4g}")
-        for name in ("nelbo", "mse", "kl", "metabolic_cost", "proportion_zeros")
-    ]
-    rows += [("change of nelbo", "", f"{result['nelbo_change_percent']:+.3f} %")]
-    rows += [(f"  by {name.replace('_', ' ')}", "", f"{value:+.4f}") for name, value in result["gap"].items()]
-    return table(f"Conversion to {result['weight_bits']} bits: {result['network']}", ("", "float", "integer"), rows)
+    rows = []
+    for name, title in FIGURES:
+        before, after = result[f"{name}_float"], result[f"{name}_integer"]
+        rows.append((title, f"{before:.4g}", f"{after:.4g}", f"{after - before:+.4f}"))
+    change = f"{result['nelbo_change_percent']:+.3f} ± {result['standard_error_percent']:.3f} %"
+    rows += [("change of the -ELBO, ± standard error", "", "", change)]
+    causes = [(name, value) for name, value in result["gap"].items() if name != "total"]
+    for name, value in causes:
+        percent = 100 * value / result["nelbo_float"]
+        rows.append((f"  by {name.replace('_', ' ')}", "", f"{value:+.4f}", f"{percent:+.3f} %"))
+    title = f"Conversion to {result['weight_bits']} bits: {result['network']}"
+    return table(title, (f"mean of {result['samples']} images", "float", "integer", "change"), rows)

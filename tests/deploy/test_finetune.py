@@ -7,13 +7,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spiking_pvae.deploy.emulate import real_synapse
 from spiking_pvae.deploy.fidelity import fidelity
-from spiking_pvae.deploy.finetune import FinetuneConfig, Twin, finetune
+from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
 from spiking_pvae.deploy.ir import ConstantThreshold
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
 from spiking_pvae.deploy.ranges import ranges
 from spiking_pvae.deploy.simulate import runner
+from spiking_pvae.deploy.twin import Twin
 from spiking_pvae.errors import InputError
 
 
@@ -78,7 +80,56 @@ def test_fine_tuning_wins_back_what_two_bits_lose():
     network = quantize(source, train, QuantizeConfig(weight_bits=2))
     tuned = finetune(source, network, train, FinetuneConfig(epochs=20, batch_size=50))
     before = fidelity(source, network, held_out).integer_figures.nelbo
-    assert fidelity(source, tuned, held_out).integer_figures.nelbo < before - 0.1
+    report = fidelity(source, tuned.network, held_out, tuned=tuned.source)
+    assert report.integer_figures.nelbo < before - 0.1
+    # What training changed is a cause of its own: the trained real weights against the untrained ones.
+    assert sum(value for name, value in report.gap.items() if name != "total") == pytest.approx(report.gap["total"])
+    plain = fidelity(tuned.source, tuned.network, held_out)
+    assert plain.float_figures.nelbo - report.float_figures.nelbo == pytest.approx(report.gap["fine_tuning"])
+    assert plain.gap["fine_tuning"] == 0
+    for name in ("weight_rounding", "clipping"):
+        assert report.gap[name] == pytest.approx(plain.gap[name])
+
+
+@settings(max_examples=15, deadline=None)
+@given(parts=modules.float_networks(), bits=st.sampled_from([2, 4, 8]), seed=st.integers(0, 2**32))
+def test_the_unrounded_weights_round_to_the_network(parts, bits, seed):
+    source, _, _ = parts
+    given_images = images(source.shape, seed)
+    tuned = finetune(
+        source,
+        quantize(source, given_images, QuantizeConfig(weight_bits=bits)),
+        given_images,
+        FinetuneConfig(epochs=2, batch_size=20),
+    )
+    for real, layer, scale in zip(tuned.source.layers, tuned.network.layers, tuned.network.message_scales, strict=True):
+        meant = real_synapse(layer, scale).weight
+        grid = np.abs(real_synapse(layer, scale, np.ones_like(layer.synapse.weight, dtype=float)).weight)
+        high = 2 ** (bits - 1) - 1
+        near = np.abs(real.linear.weight - meant) <= grid / 2 * (1 + 1e-5)
+        clipped = (np.abs(meant) >= grid * high * (1 - 1e-9)) & (np.abs(real.linear.weight) >= np.abs(meant))
+        assert (near | clipped).all()
+
+
+def test_views_of_square_images_are_trained_on():
+    """The objective of dihedral views of one image is that of the views, not of the image."""
+    source = modules.lowered(
+        modules.nn.Sequential(modules.nn.Flatten(), modules.nn.Linear(16, 3)),
+        modules.nn.Sequential(modules.nn.Linear(3, 16)),
+        3,
+        (1, 4, 4),
+    )
+    one = images((1, 4, 4), 0, 1).repeat(64, 0)
+    network = quantize(source, one)
+    objectives = {}
+    for augment in ("none", "dihedral"):
+        seen = []
+        config = FinetuneConfig(batch_size=1, augment=augment, learning_rate=1e-9)
+        finetune(source, network, one, config, report=lambda _, __, objective, seen=seen: seen.append(objective))
+        objectives[augment] = {round(value, 3) for value in seen}
+    assert len(objectives["none"]) == 1
+    assert len(objectives["dihedral"]) == 8
+    assert objectives["none"] < objectives["dihedral"]
 
 
 def test_settings_are_checked():

@@ -1,0 +1,240 @@
+"""The float twin of an integer network, which can be trained.
+
+The twin computes in floating point exactly what the integer network computes: weights and biases are rounded before
+they are used, hidden neurons count, rates come from the integer table. All its sums are integers below 2^24, which
+float32 holds exactly. Gradients pass the roundings as if they were not there (straight-through [1]_), and inside the
+limits of a clipping only. Scales, thresholds and exponents stay as calibration chose them, so that the result is the
+network that was simulated, not one like it.
+
+The loss is the negative ELBO, with the expectation over the counts in closed form for a linear decoder and otherwise
+from one draw, whose gradient with respect to the rate is taken as 1.
+
+References
+----------
+.. [1] Y. Bengio, N. Leonard, A. Courville, "Estimating or propagating gradients through stochastic neurons for
+   conditional computation", arXiv 1308.3432, 2013.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from spiking_pvae.deploy.emulate import real_bias, real_synapse, unit
+from spiking_pvae.deploy.floatnet import FloatNetwork, PoissonRate
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold, Layer, Network
+from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
+from spiking_pvae.deploy.numerics import BIAS_MANTISSA, MEMBRANE, weight_format
+from spiking_pvae.deploy.ranges import ranges
+from spiking_pvae.deploy.sparsity import compact, written_out_synapse
+
+
+def _through(real: Tensor, integer: Tensor) -> Tensor:
+    """Return the integer values with the gradient of the real ones."""
+    return real + (integer - real).detach()
+
+
+class TwinLayer(nn.Module):
+    """One layer with real weights behind its integer ones, both in units of the grid.
+
+    Parameters
+    ----------
+    layer : Layer
+        Its formats and geometry.
+    weight : ndarray of float64
+        Real weights in units of the grid, in the shape of the integer ones; where it is 0 there is no synapse.
+    bias : ndarray of float64, optional
+        Real bias in units of the bias mantissa, shape (neurons,).
+    """
+
+    def __init__(self, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
+        super().__init__()
+        self.layer = layer
+        self.weight = nn.Parameter(torch.from_numpy(weight).float())
+        # A synapse that was pruned stays away.
+        self.present = torch.from_numpy(weight != 0).float()
+        self.bias = None if bias is None else nn.Parameter(torch.from_numpy(bias).float())
+
+    def mantissas(self) -> Tensor:
+        """Integer weights, float32."""
+        high = weight_format(self.layer.synapse.bits).high
+        limited = self.weight.clamp(-high, high)
+        return _through(limited, limited.round()) * self.present
+
+    def bias_mantissas(self) -> Tensor | None:
+        """Integer bias mantissas, float32."""
+        if self.bias is None:
+            return None
+        limited = self.bias.clamp(BIAS_MANTISSA.low, BIAS_MANTISSA.high)
+        return _through(limited, limited.round())
+
+    def forward(self, messages: Tensor) -> Tensor:
+        """Return the accumulators of messages; (batch, inputs) to (batch, neurons)."""
+        synapse = self.layer.synapse
+        if isinstance(synapse, Conv2d):
+            maps = messages.view(-1, *synapse.input_shape)
+            geometry = (synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
+            sums = functional.conv2d(maps, self.mantissas(), None, *geometry).flatten(1)
+        else:
+            sums = functional.linear(messages, self.mantissas())
+        sums = sums * 2.0**synapse.exponent
+        bias = self.bias_mantissas()
+        return sums if bias is None or self.layer.bias is None else sums + bias * 2.0**self.layer.bias.exponent
+
+    def integer(self) -> Layer:
+        """Return the integer layer that this one simulates."""
+        weight = self.mantissas().detach().numpy().astype(np.int8)
+        mantissas = self.bias_mantissas()
+        bias = self.layer.bias
+        if bias is not None and mantissas is not None:
+            bias = replace(bias, mantissa=mantissas.detach().numpy().astype(np.int16))
+        synapse = replace(written_out_synapse(self.layer.synapse), weight=weight)
+        return replace(self.layer, synapse=synapse, bias=bias)
+
+
+class Twin(nn.Module):
+    """The float twin of an integer network; `integer` returns the network that it simulates.
+
+    Parameters
+    ----------
+    source : FloatNetwork
+        Its weights are where training starts.
+    network : Network
+        Made of it.
+    """
+
+    def __init__(self, source: FloatNetwork, network: Network) -> None:
+        super().__init__()
+        self.source = source
+        self.network = network
+        latent = source.latent.activation
+        assert isinstance(latent, PoissonRate)
+        self.clamp = latent.clamp
+        neuron = network.latent.neuron
+        assert isinstance(neuron, ExponentialThreshold)
+        self.neuron = neuron
+        self.prior = torch.from_numpy(neuron.prior_rate).float()
+        modules = []
+        for real, layer, scale in zip(source.layers, network.layers, network.message_scales, strict=True):
+            assert not isinstance(real.linear, ScaleMap)
+            weight = scale_inputs(real.linear, scale).weight
+            value = unit(layer).reshape(len(weight), -1)[:, 0] * 2.0**layer.synapse.exponent
+            weight = weight / value.reshape(-1, *(1,) * (weight.ndim - 1))
+            # Start from the integers that calibration chose, with the real weights' place between them.
+            chosen = layer.synapse.weight.astype(np.float64)
+            weight = np.clip(weight, chosen - 0.45, chosen + 0.45)
+            bias = None if layer.bias is None else layer.bias.mantissa.astype(np.float64)
+            modules.append(TwinLayer(layer, weight, bias))
+        self.layers = nn.ModuleList(modules)
+        self.chain = tuple(modules)
+        self.place = network.layers.index(network.latent)
+
+    def counts(self, layer: Layer, accumulators: Tensor) -> Tensor:
+        """Turn the accumulators of a hidden layer into counts."""
+        neuron = layer.neuron
+        assert isinstance(neuron, ConstantThreshold)
+        theta = torch.from_numpy(neuron.theta).float()
+        real = (accumulators / theta - 0.5).clamp(0, neuron.n_max)
+        return _through(real, torch.floor(accumulators / theta).clamp(0, neuron.n_max))
+
+    def rate(self, accumulators: Tensor) -> Tensor:
+        """Turn the latents' accumulators into the integer network's rates."""
+        log_residual = accumulators * torch.from_numpy(unit(self.network.latent)).float()
+        smooth = self.prior * torch.exp(self.clamp - functional.softplus(self.clamp - log_residual))
+        charge = self.neuron.charge(accumulators.detach().numpy().astype(np.int64))
+        exact = torch.from_numpy(np.ldexp(charge.astype(np.float64), -self.neuron.fraction)).float()
+        return _through(smooth, exact)
+
+    def encode(self, messages: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return the latents' rates and the accumulators of every layer up to them."""
+        accumulators = []
+        for module in self.chain[: self.place + 1]:
+            accumulators.append(module(messages))
+            if len(accumulators) <= self.place:
+                messages = self.counts(module.layer, accumulators[-1])
+        return self.rate(accumulators[-1]), accumulators
+
+    def decode(self, counts: Tensor) -> Tensor:
+        """Return the reconstruction of counts; (batch, latents) to (batch, pixels)."""
+        for module in self.chain[self.place + 1 : -1]:
+            counts = self.counts(module.layer, module(counts))
+        last = self.chain[-1]
+        scale = torch.from_numpy(self.network.readout.scale).float()
+        reconstruction: Tensor = last(counts) * scale
+        return reconstruction
+
+    def atoms(self) -> Tensor | None:
+        """Return |Phi_i|^2 of each latent where the decoder is one dense layer, else None."""
+        if self.place + 2 != len(self.layers) or isinstance(self.network.readout.synapse, Conv2d):
+            return None
+        last = self.chain[-1]
+        scale = torch.from_numpy(self.network.readout.scale).float()
+        return (last.mantissas() * scale[:, None]).square().sum(0)
+
+    def loss(self, x: Tensor, messages: Tensor, beta: float, generator: torch.Generator) -> Tensor:
+        """Return the objective of a batch, mean over the images.
+
+        Parameters
+        ----------
+        x : Tensor, shape (batch, pixels)
+        messages : Tensor, shape (batch, pixels)
+            The images as the input port encodes them.
+        beta : float
+            Weight of the KL.
+        generator : torch.Generator
+            Source of the counts where the decoder is not linear.
+        """
+        rate, _ = self.encode(messages)
+        atoms = self.atoms()
+        if atoms is not None:
+            error = (x - self.decode(rate)).square().sum(1) + rate @ atoms
+        else:
+            drawn = torch.poisson(rate.detach(), generator=generator)
+            error = (x - self.decode(_through(rate, drawn))).square().sum(1)
+        safe = rate.clamp(min=2.0**-self.neuron.fraction)
+        kl = (rate * torch.log(safe / self.prior) - rate + self.prior).sum(1)
+        return (error + beta * kl).mean()
+
+    @torch.no_grad()
+    def strengths(self, messages: Tensor) -> list[float]:
+        """Return the root mean square of the messages that each layer receives; (batch, pixels) to one a layer."""
+        found = []
+        for place, module in enumerate(self.chain):
+            found.append(float(messages.square().mean().sqrt()))
+            accumulators = module(messages)
+            if place == self.place:
+                messages = torch.poisson(self.rate(accumulators), generator=torch.Generator().manual_seed(0))
+            elif place < len(self.chain) - 1:
+                messages = self.counts(module.layer, accumulators)
+        return found
+
+    def unrounded(self) -> FloatNetwork:
+        """Return the float network of the real weights and biases, which `integer` rounds."""
+        layers = []
+        for real, module, scale in zip(self.source.layers, self.chain, self.network.message_scales, strict=True):
+            weight = module.weight.detach() * module.present
+            bias = None if module.bias is None else module.bias.detach().double().numpy()
+            linear = real_synapse(module.layer, scale, weight.double().numpy())
+            layers.append(replace(real, linear=linear, bias=real_bias(module.layer, bias)))
+        return replace(self.source, layers=tuple(layers))
+
+    def integer(self) -> Network:
+        """Return the integer network that this one simulates."""
+        layers = tuple(module.integer() for module in self.chain)
+        return compact(replace(self.network, layers=layers))
+
+    @torch.no_grad()
+    def hold_bounds(self) -> None:
+        """Give channels whose sums could now leave the membrane their first weights and bias back."""
+        for bound, module in zip(ranges(self.integer()), self.chain, strict=True):
+            over = (bound.sums.high > MEMBRANE.high) | (bound.sums.low < MEMBRANE.low)
+            first = module.layer
+            channels = torch.from_numpy(over.reshape(len(first.synapse.weight), -1).any(1))
+            module.weight[channels] = torch.from_numpy(first.synapse.weight).float()[channels]
+            if module.bias is not None and first.bias is not None:
+                where = channels.repeat_interleave(first.neurons // len(channels))
+                module.bias[where] = torch.from_numpy(first.bias.mantissa).float()[where]

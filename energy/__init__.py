@@ -6,6 +6,7 @@ from spiking_pvae.deploy.fanout import dense_macs, fan_out
 from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.band import Band, Interval
 from spiking_pvae.energy.baselines import Baseline, baselines
+from spiking_pvae.energy.budget import BudgetOutcome, Measured, meet_budget
 from spiking_pvae.energy.coefficients import Coefficient, Preset
 from spiking_pvae.energy.estimate import estimate
 from spiking_pvae.energy.library import list_presets, load_preset
@@ -19,12 +20,14 @@ __all__ = [
     "TERMS",
     "Band",
     "Baseline",
+    "BudgetOutcome",
     "Coefficient",
     "CoreMesh",
     "EnergyReport",
     "Interval",
     "LatentEnergy",
     "LayerOps",
+    "Measured",
     "Metabolic",
     "Preset",
     "Regression",
@@ -38,6 +41,7 @@ __all__ = [
     "fan_out",
     "list_presets",
     "load_preset",
+    "meet_budget",
     "metabolic",
     "regress",
     "silence_curve",

@@ -9,6 +9,7 @@ scalars.jsonl            one JSON object a scalar and epoch
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import DamagedFileError, InputError
 from spiking_pvae.model import VAE, build_model
 from spiking_pvae.scalars import History, read_scalars, write_scalars
-from spiking_pvae.storage import load_arrays, read_json, save_arrays, write_json
+from spiking_pvae.storage import load_arrays, read_json, replacing, save_arrays, write_json
 from spiking_pvae.version import __version__
 
 MODEL_KIND = "spiking-pvae model 2"
@@ -28,6 +29,7 @@ CHECKPOINT_KIND = "spiking-pvae checkpoint 2"
 RUN_KIND = "spiking-pvae run 1"
 
 CHECKPOINT = "checkpoint.safetensors"
+RUN_FILES = ("run.json", CHECKPOINT, "model.safetensors", "scalars.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +129,15 @@ def clear_run(folder: Path) -> None:
 
     The manifest goes first: without it nothing of the old run is taken for a finished one, whenever this is stopped.
     """
-    for name in ("run.json", CHECKPOINT, "model.safetensors", "scalars.jsonl"):
+    for name in RUN_FILES:
         (folder / name).unlink(missing_ok=True)
+
+
+def adopt_run(folder: Path, source: Path) -> None:
+    """Put a copy of the finished run of `source` in the place of the one in `folder`, file by file, manifest last."""
+    for name in reversed(RUN_FILES):
+        with replacing(folder / name) as temporary:
+            shutil.copyfile(source / name, temporary)
 
 
 def settings_of(model: VAE, train: TrainConfig, data: str, fingerprint: str) -> dict[str, Any]:

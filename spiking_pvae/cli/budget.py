@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spiking_pvae.cli.terminal import Terminal
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.quantities import quantity
 from spiking_pvae.types import Dataset
 
+if TYPE_CHECKING:
+    from spiking_pvae.checkpoint import Run
+
 SAMPLES = 2000
 """Held-out images behind a measurement."""
+TRAININGS = "budget-trainings"
+"""Folder in the run folder for the trainings of a search, while it lasts."""
 SPENT = ("epochs", "steps", "seconds")
 """Numbers of a training that add up with those of another."""
 
@@ -41,11 +47,19 @@ def require_readable(options: BudgetOptions) -> None:
 
 
 def meet(
-    model: Any, dataset: Dataset, *, train: TrainConfig, options: BudgetOptions, out: Path, terminal: Terminal
+    model: Any,
+    dataset: Dataset,
+    *,
+    train: TrainConfig,
+    options: BudgetOptions,
+    out: Path,
+    terminal: Terminal,
+    resume: bool = False,
 ) -> dict[str, Any]:
     """Adapt beta until the budget is met; the run folder then holds the result.
 
-    Weights that are 0 stay 0.
+    Weights that are 0 stay 0. Until the search ends the run folder keeps the model that it was given, and a folder in
+    it the trainings of the search: with `resume` the search takes the same way again, past those that are there.
 
     Returns
     -------
@@ -53,6 +67,7 @@ def meet(
         ``budget`` (the outcome), the epochs, steps and seconds of all trainings here and, where there were any, the
         numbers of the last.
     """
+    from spiking_pvae.checkpoint import adopt_run
     from spiking_pvae.deploy import convert, simulate
     from spiking_pvae.energy import estimate, load_preset
     from spiking_pvae.energy.budget import Measured, meet_budget, parse_joules
@@ -66,6 +81,9 @@ def meet(
     states = {model.config.beta: model}
     held = PruneConfig(encoder_keep=1.0, decoder_keep=1.0, epochs=options.budget_epochs, learning_rate=0.005)
     numbers: dict[str, Any] = dict.fromkeys(SPENT, 0)
+    trainings = out / TRAININGS
+    if not resume:
+        shutil.rmtree(trainings, ignore_errors=True)
 
     def priced(beta: float) -> Measured:
         network = convert(states[beta], dataset.calibration())
@@ -79,11 +97,15 @@ def meet(
         return found
 
     def measure(beta: float) -> Measured:
-        # Latents that fell silent at a larger beta come back slowly, so the way leads up from a smaller one.
-        start = states[max((tried for tried in states if tried <= beta), default=min(states))]
-        again = build_model(replace(start.config, beta=beta), dataset.shape)
-        again.load_state_dict(start.state_dict())
-        run = prune(again, dataset, train, held, out=out)
+        folder = trainings / f"{len(states):02d}"
+        run = kept_training(folder, beta, held.epochs)
+        if run is None:
+            # Latents that fell silent at a larger beta come back slowly, so the way leads up from a smaller one.
+            start = states[max((tried for tried in states if tried <= beta), default=min(states))]
+            again = build_model(replace(start.config, beta=beta), dataset.shape)
+            again.load_state_dict(start.state_dict())
+            folder.mkdir(parents=True, exist_ok=True)
+            run = prune(again, dataset, train, held, out=folder)
         states[beta] = run.model
         last = run.history[-1]
         numbers.update(
@@ -97,7 +119,17 @@ def meet(
         )
         return priced(beta)
 
-    outcome = meet_budget(measure, budget, priced(model.config.beta))
+    try:
+        outcome = meet_budget(measure, budget, priced(model.config.beta))
+    except KeyboardInterrupt:
+        terminal.say(
+            f"Stopped. {out} holds the model from before the search; {len(states) - 1} trainings of the search are "
+            "kept beside it. Go on with the same command and --resume."
+        )
+        raise
+    if len(states) > 1:
+        adopt_run(out, trainings / f"{len(states) - 1:02d}")
+    shutil.rmtree(trainings, ignore_errors=True)
     if not outcome.met:
         way = (
             "Take synapses away first: spiking-pvae prune RUN --energy-budget ..."
@@ -109,6 +141,16 @@ def meet(
             f"The least, with silent latents, is {quantity(outcome.least, 'J')}. {way}"
         )
     return {**numbers, "budget": {"hardware": preset.name, **outcome.to_json()}}
+
+
+def kept_training(folder: Path, beta: float, epochs: int) -> Run | None:
+    """Return a finished training of an interrupted search, or None where there is none at this beta."""
+    from spiking_pvae.checkpoint import load_run
+
+    if not (folder / "run.json").is_file():
+        return None
+    run = load_run(folder)
+    return run if run.model.config.beta == beta and run.train.epochs == epochs else None
 
 
 def added(first: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:

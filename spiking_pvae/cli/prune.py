@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from spiking_pvae.cli.budget import BudgetOptions, added, meet, require_readable, rows_of
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
+from spiking_pvae.errors import InputError
 from spiking_pvae.prune_config import PruneConfig
+from spiking_pvae.types import Dataset
+
+if TYPE_CHECKING:
+    from spiking_pvae.checkpoint import Run
 from spiking_pvae.quantities import duration
 
 
@@ -34,6 +39,8 @@ class Prune(Command):
     budget: tyro.conf.OmitArgPrefixes[BudgetOptions] = field(default_factory=BudgetOptions)
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
+    resume: bool = False
+    """Go on with a search for an energy budget that was interrupted; the pruning before it must have ended."""
     force: bool = False
     """Write into a folder that holds files."""
 
@@ -41,25 +48,21 @@ class Prune(Command):
         """Prune, save, print what it cost."""
         from spiking_pvae.checkpoint import load_run, prepare_folder
         from spiking_pvae.evaluation import evaluate
-        from spiking_pvae.pruning import density, prune
-        from spiking_pvae.training import Progress
+        from spiking_pvae.pruning import density
 
         require_readable(self.budget)
-        prepare_folder(self.out, force=self.force)
+        if self.resume and (self.budget.energy_budget is None or not (self.out / "run.json").is_file()):
+            raise InputError(
+                "resume",
+                given=f"no search to go on with in {self.out}",
+                allowed="--energy-budget, and a run folder whose pruning ended",
+                remedy="Prune anew with --force.",
+            )
+        prepare_folder(self.out, force=self.force, resume=self.resume)
         run = load_run(self.run)
         dataset = load_data(run.data, self.data_folder, terminal)
         before = evaluate(run.model, dataset.validation).nelbo
-        terminal.say(
-            f"Pruning to {100 * self.prune.encoder_keep:g}% of the encoder's weights and "
-            f"{100 * self.prune.decoder_keep:g}% of the decoder's"
-        )
-        steps = self.prune.epochs * -(-len(dataset.train) // run.train.batch_size)
-        with terminal.progress("fine-tuning", steps) as tick:
-
-            def report(progress: Progress) -> None:
-                tick(progress.step, f"epoch {progress.epoch} of {progress.epochs}, objective {progress.objective:.1f}")
-
-            pruned = prune(run.model, dataset, run.train, self.prune, out=self.out, report=report)
+        pruned = load_run(self.out) if self.resume else self._pruned(run, dataset, terminal)
         last = pruned.history[-1]
         nelbo = last["val_mse"] + last["val_kl"]
         result: dict[str, Any] = {
@@ -77,11 +80,36 @@ class Prune(Command):
             "decoder_density": density(pruned.model.decoder),
         }
         if self.budget.energy_budget is not None:
-            further = meet(pruned.model, dataset, train=run.train, options=self.budget, out=self.out, terminal=terminal)
+            further = meet(
+                pruned.model,
+                dataset,
+                train=run.train,
+                options=self.budget,
+                out=self.out,
+                terminal=terminal,
+                resume=self.resume,
+            )
             result = added(result, further)
             result["nelbo_change_percent"] = 100 * (result["nelbo"] / before - 1)
         terminal.emit(result, summary(result))
         return result
+
+    def _pruned(self, run: Run, dataset: Dataset, terminal: Terminal) -> Run:
+        """Prune the model into the run folder."""
+        from spiking_pvae.pruning import prune
+        from spiking_pvae.training import Progress
+
+        terminal.say(
+            f"Pruning to {100 * self.prune.encoder_keep:g}% of the encoder's weights and "
+            f"{100 * self.prune.decoder_keep:g}% of the decoder's"
+        )
+        steps = self.prune.epochs * -(-len(dataset.train) // run.train.batch_size)
+        with terminal.progress("fine-tuning", steps) as tick:
+
+            def report(progress: Progress) -> None:
+                tick(progress.step, f"epoch {progress.epoch} of {progress.epochs}, objective {progress.objective:.1f}")
+
+            return prune(run.model, dataset, run.train, self.prune, out=self.out, report=report)
 
     def exit_code(self, result: Mapping[str, Any]) -> int:
         """Return 1 where an energy budget was asked for and is not met."""

@@ -43,7 +43,7 @@ class Train(Command):
     train: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
     budget: tyro.conf.OmitArgPrefixes[BudgetOptions] = field(default_factory=BudgetOptions)
     resume: bool = False
-    """Continue from the last checkpoint in the run folder."""
+    """Continue from the last checkpoint in the run folder, or with an interrupted search for an energy budget."""
     force: bool = False
     """Write into a folder that holds files; a run in it is taken away before the training begins."""
 
@@ -65,7 +65,15 @@ class Train(Command):
             from spiking_pvae.checkpoint import load_run
 
             model = load_run(self.out).model
-            further = meet(model, dataset, train=self.train, options=self.budget, out=self.out, terminal=terminal)
+            further = meet(
+                model,
+                dataset,
+                train=self.train,
+                options=self.budget,
+                out=self.out,
+                terminal=terminal,
+                resume=self.resume,
+            )
             result = added(result, further)
             # Trainings that go on with another beta end with their last weights.
             result["best_epoch"] = result["epochs"] if further["epochs"] else result["best_epoch"]

@@ -87,6 +87,61 @@ def test_what_is_spent_counts_the_further_trainings(
     assert result["seconds"] > last["seconds"]
 
 
+def test_an_interrupted_search_goes_on_past_the_trainings_that_are_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = budget.meet_budget
+    interrupted = False
+    seen: list[Measured] = []
+
+    def scripted(measure: Callable[[float], Measured], joules: float, first: Measured) -> BudgetOutcome:
+        last = measure(2 * first.beta)
+        if interrupted:
+            seen.append(last)
+            raise KeyboardInterrupt
+        last = measure(4 * first.beta)
+        seen.append(last)
+        return search(measure, last.joules, last)
+
+    monkeypatch.setattr(budget, "meet_budget", scripted)
+    wanted = ("--energy-budget", "1nJ", "--budget-epochs", "2")
+    code, whole = call(capsys, "train", *SMALL, *wanted, "--out", tmp_path / "whole")
+    assert code == 0
+
+    interrupted, broken = True, tmp_path / "broken"
+    assert main(["train", *map(str, (*SMALL, *wanted, "--out", broken, "--json"))]) == 130
+    assert "--resume" in capsys.readouterr().err
+    # The first training is there, whole.
+    assert json.loads((broken / "run.json").read_text())["model"]["beta"] == 1.0
+    call(capsys, "evaluate", broken)
+
+    interrupted = False
+    assert (broken / "budget-trainings" / "01" / "run.json").is_file()
+    code, resumed = call(capsys, "train", *SMALL, *wanted, "--out", broken, "--resume")
+    assert code == 0
+    assert resumed["budget"] == whole["budget"]
+    assert {key: resumed[key] for key in ("epochs", "steps", "nelbo")} == {
+        key: whole[key] for key in ("epochs", "steps", "nelbo")
+    }
+    for name in ("run.json", "model.safetensors"):
+        made, again = (tmp_path / folder / name for folder in ("whole", "broken"))
+        if name == "run.json":
+            drop = {"seconds"}
+            left, right = (json.loads(path.read_text()) for path in (made, again))
+            assert {k: v for k, v in left.items() if k not in drop} == {k: v for k, v in right.items() if k not in drop}
+        else:
+            assert made.read_bytes() == again.read_bytes()
+    assert not (broken / "budget-trainings").exists()
+
+
+def test_a_pruning_without_a_search_is_not_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *SMALL, "--epochs", "1", "--out", str(tmp_path / "r"), "--quiet"]) == 0
+    arguments = ["prune", str(tmp_path / "r"), "--out", str(tmp_path / "p"), "--resume"]
+    assert main(arguments) == 2
+    assert main([*arguments, "--energy-budget", "1nJ"]) == 2
+    assert capsys.readouterr().err.count("no search to go on with") == 2
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [(("--energy-budget", "40"), "energy budget"), (("--energy-budget", "1nJ", "--hardware", "x"), "'x'")],

@@ -30,7 +30,7 @@ Int32 = NDArray[np.int32]
 
 MOST = 2**31 - 1
 """More than a count can be."""
-BLOCK = 64
+BLOCK = 256
 """Samples that go through all layers before the next ones, so that what lies between two kernels stays in the cache."""
 REMEDY = "Convert with fewer weight or input bits."
 

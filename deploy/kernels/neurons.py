@@ -159,21 +159,33 @@ def _next_words(
 
 
 @compiled
-def _rates(value: NDArray[np.int32], constants: NDArray[np.int64], table: NDArray[np.int32], table_low: int) -> None:
-    """Replace accumulators by rates: `spiking_pvae.deploy.ir.ExponentialThreshold.charge`.
+def _rates(
+    sums: Any,
+    exponent: int,
+    bias: NDArray[np.int64],
+    constants: NDArray[np.int64],
+    table: NDArray[np.int32],
+    table_low: int,
+    charge: NDArray[np.int32],
+) -> tuple[np.int64, np.int64]:
+    """Write the rates of accumulators, `spiking_pvae.deploy.ir.ExponentialThreshold.charge`; return their extremes.
 
     Three loops, of which the first and the last run on vectors; constants are gain, its shift, rate and its shift.
     """
+    low, high = np.int64(2**62), np.int64(-(2**62))
     last = np.int64(len(table) - 1)
-    for n in range(value.size):
+    for n in range(charge.size):
+        value = (np.int64(sums[n]) << exponent) + bias[n]
+        low, high = min(low, value), max(high, value)
         shift = constants[1, n]
-        u = (value[n] * constants[0, n] + (np.int64(1) << (shift - 1))) >> shift
-        value[n] = min(max(u - table_low, np.int64(0)), last)
-    for n in range(value.size):
-        value[n] = table[np.uint32(value[n])]
-    for n in range(value.size):
+        u = (value * constants[0, n] + (np.int64(1) << (shift - 1))) >> shift
+        charge[n] = min(max(u - table_low, np.int64(0)), last)
+    for n in range(charge.size):
+        charge[n] = table[np.uint32(charge[n])]
+    for n in range(charge.size):
         shift = constants[3, n]
-        value[n] = (value[n] * constants[2, n] + (np.int64(1) << (shift - 1))) >> shift
+        charge[n] = (charge[n] * constants[2, n] + (np.int64(1) << (shift - 1))) >> shift
+    return low, high
 
 
 @compiled
@@ -205,9 +217,8 @@ def exponential(
     drawn = np.empty(neurons + LANES, np.uint32)
     widen, key = PRECISION - fraction, (np.uint64(key_low), np.uint64(key_high))
     for s in range(len(sums)):
-        low, high = _charges(sums[s], exponent, bias, charge[s])
+        low, high = _rates(sums[s], exponent, bias, constants, table, table_low, charge[s])
         limits[0], limits[1] = min(limits[0], low), max(limits[1], high)
-        _rates(charge[s], constants, table, table_low)
         sample = np.int64(first_sample + s)
         _first_words(sample, key, words)
         for n in range(neurons):

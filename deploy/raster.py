@@ -123,6 +123,7 @@ class _Packed:
         self.rows = kernels.pack_rows(layer.synapse.weight)
         self.groups = dense.pack_groups(layer.synapse.weight)
         self.no_correction = np.zeros(layer.neurons, np.int32)
+        self.dense_from = DENSE_FROM * self.inputs if dense.has_dot_product() else float("inf")
         bias = np.zeros(layer.neurons, np.int64)
         if layer.bias is not None:
             bias, self.unit = layer.bias.value, min(self.unit, layer.bias.exponent)
@@ -130,16 +131,15 @@ class _Packed:
         padded[0] = 2**31 - 1
         padded[:, : layer.neurons] = layer.neuron.theta >> self.unit, bias >> self.unit
         self.theta = padded[0].reshape(-1, kernels.TILE)
-        self.start = np.zeros((len(self.rows), 4, kernels.TILE), np.int32)
-        self.start[:, :3] = padded[1].reshape(-1, 1, kernels.TILE)
+        self.start = np.zeros((len(self.rows), 2, kernels.TILE), np.int32)
+        self.start[:, 0] = padded[1].reshape(-1, kernels.TILE)
         self.bias = int(np.abs(bias).max())
         self.charge = int(np.abs(layer.synapse.weight.astype(np.int64)).sum(1).max()) << self.exponent
 
-    def check(self, steps: int) -> None:
-        """Refuse what might overflow 32 bits before the membrane is looked at."""
-        largest = self.bias + steps * self.charge
-        if largest >= 2**31:
-            MEMBRANE.check(largest, layer=self.name, remedy=REMEDY)
+    @property
+    def safe_steps(self) -> int:
+        """Steps that no membrane can need more than 32 bits in."""
+        return (2**31 - 1 - self.bias) // max(1, self.charge)
 
     def run(self, bits: NDArray[np.uint64], spikes: int) -> _Result:
         """Run bits that hold this number of spikes through the layer."""
@@ -148,7 +148,7 @@ class _Packed:
         counts = np.empty((samples, self.neurons), np.int32)
         membrane = np.empty((samples, self.neurons), np.int32)
         limits = np.zeros(2, np.int64)
-        if dense.has_dot_product() and spikes > DENSE_FROM * samples * steps * self.inputs:
+        if spikes > self.dense_from * samples * steps:
             total = sum(
                 self._multiply(bits[part], out[part], counts[part], membrane[part], limits)
                 for part in (slice(first, first + BLOCK) for first in range(0, samples, BLOCK))
@@ -208,6 +208,7 @@ class RasterNetwork:
         check_layers(layers)
         self.layers = tuple(layers)
         self._packed = [_Packed(layer) for layer in layers]
+        self._safe_steps = min(packed.safe_steps for packed in self._packed)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
 
@@ -222,22 +223,28 @@ class RasterNetwork:
             A membrane leaves its 24 bits.
         """
         inputs = self._packed[0].inputs
-        if raster.ndim != 3 or raster.shape[2] != inputs or raster.dtype.itemsize != 1 or 0 in raster.shape:
+        if raster.ndim != 3 or raster.shape[2] != inputs or raster.itemsize != 1 or raster.size == 0:
             raise InputError(
                 "raster", given=f"{raster.dtype} of shape {raster.shape}", allowed=f"bytes (samples, steps, {inputs})"
             )
-        for packed in self._packed:
-            packed.check(raster.shape[1])
-        raster = np.ascontiguousarray(raster).view(np.uint8)
-        if self._pool is None or len(raster) == 1:
-            parts = [self._run(raster)]
+        if raster.shape[1] > self._safe_steps:
+            for packed in self._packed:
+                MEMBRANE.check(packed.bias + raster.shape[1] * packed.charge, layer=packed.name, remedy=REMEDY)
+        values = np.ascontiguousarray(raster).view(np.uint8)
+        if self._pool is None or len(values) == 1:
+            outputs = [result.output for result in self._checked(self._run(values))]
         else:
-            parts = list(self._pool.map(self._run, np.array_split(raster, min(self._threads, len(raster)))))
-        for index, packed in enumerate(self._packed):
-            low, high = min(part[index].low for part in parts), max(part[index].high for part in parts)
-            if low < MEMBRANE.low or high > MEMBRANE.high:
-                MEMBRANE.check(np.array([low, high]), layer=packed.name, remedy=REMEDY)
-        return [_join([part[index].output for part in parts]) for index in range(len(self._packed))]
+            parts = list(self._pool.map(self._run, np.array_split(values, min(self._threads, len(values)))))
+            each = zip(*map(self._checked, parts), strict=True)
+            outputs = [_join([result.output for result in results]) for results in each]
+        return outputs
+
+    def _checked(self, results: list[_Result]) -> list[_Result]:
+        """Refuse membranes of more than 24 bits."""
+        for packed, result in zip(self._packed, results, strict=True):
+            if result.low < MEMBRANE.low or result.high > MEMBRANE.high:
+                MEMBRANE.check(np.array([result.low, result.high]), layer=packed.name, remedy=REMEDY)
+        return results
 
     def _run(self, raster: NDArray[np.uint8]) -> list[_Result]:
         bits = np.empty((*raster.shape[:2], -(-raster.shape[2] // kernels.TILE)), np.uint64)

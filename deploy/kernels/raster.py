@@ -29,6 +29,7 @@ _llvm: Any = cgutils
 _INT64, _INT32, _INT16, _BIT = (ir.IntType(bits) for bits in (64, 32, 16, 1))
 _HALF = TILE // 2
 _PAIRS, _WIDE = ir.VectorType(_INT16, _HALF), ir.VectorType(_INT32, _HALF)
+_EIGHTS, _ZERO = ir.Constant(_PAIRS, [8] * _HALF), ir.Constant(_WIDE, None)
 
 
 def pack_rows(weight: NDArray[np.int8]) -> NDArray[np.uint8]:
@@ -69,15 +70,11 @@ def _add_rows(builder: Any, weights: Any, offsets: Any, first: Any, last: Any, s
             offset = builder.zext(builder.load(_pointer(builder, place, _INT32)), _INT64)
             pairs = builder.load(_pointer(builder, builder.add(weights, offset), _PAIRS), align=1)
             builder.store(builder.add(builder.load(both), pairs), both)
-            builder.store(builder.add(builder.load(upper), builder.lshr(pairs, _PAIRS(_eights()))), upper)
+            builder.store(builder.add(builder.load(upper), builder.lshr(pairs, _EIGHTS)), upper)
         high = builder.load(upper)
-        low = builder.sub(builder.load(both), builder.shl(high, _PAIRS(_eights())))
+        low = builder.sub(builder.load(both), builder.shl(high, _EIGHTS))
         for total, part in zip(sums, (low, high), strict=True):
             builder.store(builder.add(builder.load(total), builder.zext(part, _WIDE)), total)
-
-
-def _eights() -> list[int]:
-    return [8] * _HALF
 
 
 @instruction
@@ -90,29 +87,32 @@ def _run_tile(
     shift: Any,
     theta: Any,
     state: Any,
+    bounds: Any,
     bits: Any,
     words: Any,
 ) -> Any:
-    """Run one tile through all steps; every argument but steps, shift and words (a step) is an address."""
-    signature = types.void(*[types.intp] * 9)
+    """Run one tile through all steps; every argument but steps, shift and words (a step) is an address.
+
+    Bounds are the smallest and largest membranes seen, each kept in half a tile of lanes.
+    """
+    signature = types.void(*[types.intp] * 10)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        weights, offsets, ends, steps, shift, theta, state, bits, words = arguments
-        zero = ir.Constant(_WIDE, None)
-        thetas = [
-            builder.load(_pointer(builder, _plus(builder, theta, half * 4 * _HALF), _WIDE), align=1) for half in (0, 1)
-        ]
-        places = [[_plus(builder, state, (row * 2 + half) * 4 * _HALF) for half in (0, 1)] for row in range(4)]
+        weights, offsets, ends, steps, shift, theta, state, bounds, bits, words = arguments
+        size = 4 * _HALF
+        thetas = [builder.load(_pointer(builder, _plus(builder, theta, h * size), _WIDE), align=1) for h in (0, 1)]
+        places = [[_plus(builder, first, h * size) for h in (0, 1)] for first in (state, bounds)]
+        places.append([_plus(builder, state, (2 + h) * size) for h in (0, 1)])
         held = [
             [_llvm.alloca_once_value(builder, builder.load(_pointer(builder, place, _WIDE), align=1)) for place in row]
             for row in places
         ]
-        membrane, low, high, count = held
+        membrane, bound, count = held
         shifts = _splat(builder, builder.trunc(shift, _INT32), _WIDE)
         sums = [_llvm.alloca_once(builder, _WIDE) for _ in (0, 1)]
         with cgutils.for_range(builder, steps, intp=_INT64) as step:
             for total in sums:
-                builder.store(zero, total)
+                builder.store(_ZERO, total)
             end = builder.add(ends, builder.shl(step.index, ir.Constant(_INT64, 3)))
             first = builder.load(_pointer(builder, end, _INT64))
             last = builder.load(_pointer(builder, _plus(builder, end, 8), _INT64))
@@ -123,11 +123,11 @@ def _run_tile(
             for half in (0, 1):
                 charge = builder.shl(builder.sub(builder.load(sums[half]), taken), shifts)
                 value = builder.add(builder.load(membrane[half]), charge)
-                for bound, sign in ((low[half], "<"), (high[half], ">")):
-                    old = builder.load(bound)
-                    builder.store(builder.select(builder.icmp_signed(sign, value, old), value, old), bound)
+                for kept, sign in zip(bound, ("<", ">"), strict=True):
+                    old = builder.load(kept)
+                    builder.store(builder.select(builder.icmp_signed(sign, value, old), value, old), kept)
                 fires = builder.icmp_signed(">=", value, thetas[half])
-                builder.store(builder.sub(value, builder.select(fires, thetas[half], zero)), membrane[half])
+                builder.store(builder.sub(value, builder.select(fires, thetas[half], _ZERO)), membrane[half])
                 builder.store(builder.add(builder.load(count[half]), builder.zext(fires, _WIDE)), count[half])
                 spikes.append(builder.zext(builder.bitcast(fires, _INT32), _INT64))
             word = builder.or_(spikes[0], builder.shl(spikes[1], ir.Constant(_INT64, _HALF)))
@@ -168,19 +168,11 @@ def _list_rows(bits: NDArray[np.uint64], offsets: NDArray[np.uint32], ends: NDAr
 
 
 @compiled
-def _keep(
-    state: NDArray[np.int32],
-    unit: int,
-    counts: NDArray[np.int32],
-    membrane: NDArray[np.int32],
-    limits: NDArray[np.int64],
-) -> int:
-    """Take a sample's counts and last membranes out of its state, widen the limits, return the number of spikes."""
+def _keep(state: NDArray[np.int32], unit: int, counts: NDArray[np.int32], membrane: NDArray[np.int32]) -> int:
+    """Take a sample's counts and last membranes out of its state; return the number of spikes."""
     spikes = 0
     for tile in range(len(state)):
-        last, low, high, count = state[tile]
-        smallest, largest = low.min(), high.max()
-        limits[0], limits[1] = min(limits[0], smallest), max(limits[1], largest)
+        last, count = state[tile]
         for n in range(min(TILE, len(counts) - TILE * tile)):
             counts[TILE * tile + n] = count[n]
             membrane[TILE * tile + n] = last[n] << unit
@@ -215,8 +207,8 @@ def run_events(
         At most the exponent; every threshold and first membrane is a multiple of 2^unit.
     theta : ndarray of int32, shape (tiles, TILE)
         In units.
-    start : ndarray of int32, shape (tiles, 4, TILE)
-        First membrane, in units, three times, and zeros: membrane, its smallest and largest value, spikes.
+    start : ndarray of int32, shape (tiles, 2, TILE)
+        First membrane, in units, and zeros: membrane and spikes.
     incoming : ndarray of uint64, shape (samples, steps, words)
         What the layer receives, as bits.
     bits : ndarray of uint64, shape (samples, steps, tiles)
@@ -236,6 +228,7 @@ def run_events(
     offsets = np.empty(steps * words * TILE, np.uint32)
     ends = np.empty(steps + 1, np.int64)
     state = np.empty(start.shape, np.int32)
+    bounds = np.zeros((2, TILE // 2), np.int32)
     spikes = 0
     for s in range(samples):
         _list_rows(incoming[s], offsets, ends)
@@ -249,10 +242,12 @@ def run_events(
                 exponent - unit,
                 theta[tile].ctypes.data,
                 state[tile].ctypes.data,
+                bounds.ctypes.data,
                 bits[s].ctypes.data + 8 * tile,
                 tiles,
             )
-        spikes += _keep(state, unit, counts[s], membrane[s], limits)
+        spikes += _keep(state, unit, counts[s], membrane[s])
+    limits[0], limits[1] = min(limits[0], bounds[0].min()), max(limits[1], bounds[1].max())
     return spikes
 
 
@@ -274,10 +269,12 @@ def run_sums(
     """
     samples, steps, neurons = sums.shape
     state = np.empty(start.shape, np.int32)
+    bounds = np.zeros((2, TILE), np.int32)
     for s in range(samples):
         state[:] = start
         for tile in range(len(start)):
-            value, low, high, count = state[tile]
+            value, count = state[tile]
+            low, high = bounds
             first = TILE * tile
             for t in range(steps):
                 for n in range(min(TILE, neurons - first)):
@@ -287,4 +284,5 @@ def run_sums(
                     spikes[s, t, first + n] = fires
                     value[n] -= theta[tile, n] * fires
                     count[n] += fires
-        _keep(state, unit, counts[s], membrane[s], limits)
+        _keep(state, unit, counts[s], membrane[s])
+    limits[0], limits[1] = min(limits[0], bounds[0].min()), max(limits[1], bounds[1].max())

@@ -61,7 +61,7 @@ class VerifyBackend:
     prepare : Prepare
     expect : Expect
         What it is compared with; the reference simulator unless the backend carries a form of its own.
-    schedules : tuple of {"graded", "unary"}
+    schedules : tuple of {"graded", "unary", "streaming"}
         Schedules it knows.
     most_samples : int, optional
         Inferences beyond which it would take minutes.
@@ -241,6 +241,16 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         most_samples=100,
     ),
     VerifyBackend(
+        name="netx-cuba",
+        about=".net files of hard-reset neurons read by lava-dl, against a model of the form that they carry",
+        version=partial(LAVA.version, "lava-dl", "lava-nc"),
+        install=LAVA.install,
+        prepare=prepare_export("netx-cuba", load_netx),
+        expect=expectation("netx-cuba"),
+        schedules=("streaming",),
+        most_samples=20,
+    ),
+    VerifyBackend(
         name="sanafe",
         about="SANA-FE on the exported architecture and mapped network: spikes, synops, packets and hops",
         version=partial(SANAFE.version, "sanafe"),
@@ -257,6 +267,7 @@ LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {
     "snntorch": load_snntorch,
     "lava": load_lava,
     "netx": load_netx,
+    "netx-cuba": load_netx,
     "sanafe": load_sanafe,
 }
 """The reader of each export target."""

@@ -53,6 +53,8 @@ def expectation(name: str) -> Expect:
     match name:
         case "netx":
             return _expected_netx
+        case "netx-cuba":
+            return _expected_cuba
         case "sanafe":
             return _expected_sanafe
         case _:
@@ -65,6 +67,14 @@ def _expected_netx(
     from spiking_pvae.deploy.exporters.netx_files import expected_netx
 
     return expected_netx(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
+
+
+def _expected_cuba(
+    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+) -> Traces:
+    from spiking_pvae.deploy.exporters.netx_files import expected_cuba
+
+    return expected_cuba(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
 
 
 def _expected_sanafe(
@@ -102,7 +112,7 @@ def write_files(network: Network, name: str, folder: Path, *, schedule: Schedule
         exact=kind.exact,
         against=kind.against,
         schedule=schedule,
-        steps=steps if schedule == "unary" else 1,
+        steps=1 if schedule == "graded" else steps,
         incoming=network.input.format.high,
         layers=tuple(layer.name for layer in network.layers),
         latent=network.latent.name,
@@ -134,10 +144,10 @@ def export(
         Of the golden traces; drawn with `seed` if not given.
     seed : int
         Seed of the latents' draws in the golden traces.
-    schedule : {"graded", "unary"}, optional
+    schedule : {"graded", "unary", "streaming"}, optional
         The first that the target knows if not given.
     steps : int
-        Steps of a firing phase in the unary schedule.
+        Steps of a firing phase in the unary schedule, of an image in the streaming one.
     force : bool
         Replace an export that exists.
 
@@ -160,7 +170,8 @@ def export(
         how: dict[str, Any] = {"seed": seed, "first_sample": 0, "schedule": schedule, "steps": steps}
         traces = expectation(name)(network, messages, **how)
         if not manifest.exact:
-            measured = target(name).measure()(network, messages, expected(network, messages, **how))
+            own = expected(network, messages, **{**how, "schedule": "graded"})
+            measured = target(name).measure()(network, messages, own, steps=steps)
             manifest = replace(manifest, difference=measured)
         write_golden(Golden(messages=messages, seed=seed, traces=traces), temporary)
         sha256 = write_manifest(manifest, temporary)

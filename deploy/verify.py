@@ -31,7 +31,7 @@ class Verdict:
     name : str
     version : str, optional
         None where it is not installed.
-    schedule : {"graded", "unary"}, optional
+    schedule : {"graded", "unary", "streaming"}, optional
         None where it did not run.
     status : {"equal", "different", "missing", "unsupported", "failed"}
     comparison : Comparison
@@ -98,7 +98,7 @@ def verify(
     *,
     seed: int = 0,
     backends: Sequence[VerifyBackend] = BACKENDS,
-    schedules: Sequence[Schedule] = ("graded", "unary"),
+    schedules: Sequence[Schedule] = ("graded", "unary", "streaming"),
     steps: int = 32,
     report: Callable[[str], None] | None = None,
 ) -> tuple[Verdict, ...]:
@@ -112,9 +112,9 @@ def verify(
     seed : int
         Seed of the latents' draws.
     backends : sequence of VerifyBackend
-    schedules : sequence of {"graded", "unary"}
+    schedules : sequence of {"graded", "unary", "streaming"}
     steps : int
-        Steps of a firing phase in the unary schedule.
+        Steps of a firing phase in the unary schedule, of an image in the streaming one.
     report : callable, optional
         Called with what runs next.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 
+from spiking_pvae.deploy.exporters.cuba import RESET_OFFSET, cuba, frames, run_cuba, sums_of
 from spiking_pvae.deploy.exporters.lava_export import RUNTIME
 from spiking_pvae.deploy.exporters.lava_files import RunProgram
 from spiking_pvae.deploy.exporters.manifest import Manifest
@@ -27,7 +29,7 @@ Half = Callable[[Int64], Int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Chain:
-    """Two halves with the latents between them; the first message is sample 0."""
+    """Two halves with the latents between them."""
 
     encoder: Half
     decoder: Half
@@ -35,8 +37,8 @@ class _Chain:
     latent: str
     readout: str
 
-    def __call__(self, messages: Int64, seed: int) -> Traces:
-        latents = draw(self.neuron, self.encoder(messages), seed=seed, first_sample=0)
+    def __call__(self, messages: Int64, seed: int, first_sample: int = 0) -> Traces:
+        latents = draw(self.neuron, self.encoder(messages), seed=seed, first_sample=first_sample)
         return {self.latent: latents, self.readout: {"accumulator": self.decoder(latents["count"])}}
 
 
@@ -69,6 +71,33 @@ def expected_netx(
     return chain(messages, seed)
 
 
+def expected_cuba(
+    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+) -> Traces:
+    """Compute what the hard-reset form of a network says about images.
+
+    Parameters
+    ----------
+    network : Network
+    messages : ndarray of int64, shape (samples, inputs)
+    seed : int
+    first_sample : int
+        Index of the first row.
+    schedule : {"streaming"}
+    steps : int
+        T of an image.
+    """
+    encoder, decoder = (cuba(segment, steps) for segment in segments(network, "graded", steps))
+    chain = _Chain(
+        encoder=lambda x: run_cuba(encoder, x),
+        decoder=lambda x: run_cuba(decoder, x),
+        neuron=scaled_latents(network, encoder.scale),
+        latent=network.latent.name,
+        readout=network.readout.name,
+    )
+    return chain(messages, seed, first_sample)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetxRunner:
     """Two ``.net`` files and the latents between them.
@@ -87,17 +116,18 @@ class NetxRunner:
 
     def __call__(self, messages: Int64, *, seed: int, first_sample: int) -> Traces:
         """Run a stream of messages from rest; shape (samples, inputs)."""
-        assert first_sample == 0
+        hard = self.manifest.target == "netx-cuba"
+        assert hard or first_sample == 0
         chain = _Chain(
-            encoder=self._half("encoder"),
-            decoder=self._half("decoder"),
+            encoder=self._half("encoder", hard=hard),
+            decoder=self._half("decoder", hard=hard),
             neuron=read_latents(self.folder),
             latent=self.manifest.latent,
             readout=self.manifest.layers[-1],
         )
-        return chain(messages, seed)
+        return chain(messages, seed, first_sample)
 
-    def _half(self, name: str) -> Half:
+    def _half(self, name: str, *, hard: bool) -> Half:
         path = self.folder / f"{name}.net"
         try:
             with h5py.File(path, "r") as file:
@@ -105,10 +135,19 @@ class NetxRunner:
         except (OSError, KeyError) as error:
             raise DamagedFileError(path, f"is truncated or is no .net file ({error}).") from error
 
-        def run(messages: Int64) -> Int64:
-            job = {"name": path.name, "frames": differences(messages)}
-            outputs = self.run_program(RUNTIME / "run_netx.py", self.folder, job)["outputs"]
-            # Every layer's synapses delay by a step.
-            return np.asarray(outputs[layers : layers + len(messages)] + offset)
+        def outputs(**job: Any) -> Int64:
+            return np.asarray(
+                self.run_program(RUNTIME / "run_netx.py", self.folder, {"name": path.name, **job})["outputs"]
+            )
 
-        return run
+        def run(messages: Int64) -> Int64:
+            # Every layer's synapses delay by a step.
+            rows = outputs(frames=differences(messages))
+            return np.asarray(rows[layers : layers + len(messages)] + offset)
+
+        def run_hard(messages: Int64) -> Int64:
+            steps = self.manifest.steps
+            rows = outputs(frames=frames(messages, steps), reset_interval=steps, reset_offset=RESET_OFFSET)
+            return np.asarray(sums_of(rows, len(messages), layers, steps) + offset)
+
+        return run_hard if hard else run

@@ -109,7 +109,7 @@ def write(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> 
     write_latents(network.latent.neuron, folder)
 
 
-def difference(network: Network, messages: NDArray[np.int64], wanted: Traces) -> dict[str, float]:
+def difference(network: Network, messages: NDArray[np.int64], wanted: Traces, *, steps: int) -> dict[str, float]:
     """Measure what NIR's own meaning of the file gives in one step: the share of counts that are not the network's.
 
     Parameters
@@ -117,7 +117,9 @@ def difference(network: Network, messages: NDArray[np.int64], wanted: Traces) ->
     network : Network
     messages : ndarray of int64, shape (samples, inputs)
     wanted : Traces
-        Of the network itself.
+        Of the network itself, in the graded schedule.
+    steps : int
+        Unused.
     """
     values = next(
         iter(interpret(graph(network), iter([messages.astype(np.float64).reshape(-1, *network.input.shape)])))

@@ -68,6 +68,17 @@ class SdnnHalf:
     offset: Int64
 
 
+def require_weights(weight: Int64, name: str) -> None:
+    """Raise `LimitError` where a layer has no weight but zeros, which lava-dl can't read."""
+    if not weight.any():
+        raise LimitError(
+            name,
+            limit="netx, which divides by the largest weight",
+            value="a layer of zero weights",
+            remedy="Convert with more weight bits or a smaller scale.",
+        )
+
+
 def sdnn(segment: Segment) -> SdnnHalf:
     """Turn one half of a network into its sigma-delta form.
 
@@ -89,13 +100,7 @@ def sdnn(segment: Segment) -> SdnnHalf:
             weight = np.rint(folded * (limits.high / largest)).astype(np.int64)
             scale *= limits.high / largest
         limits.check(weight, layer=layer.name, remedy="Convert with fewer weight bits.")
-        if not weight.any():
-            raise LimitError(
-                layer.name,
-                limit="netx, which divides by the largest weight",
-                value="a layer of zero weights",
-                remedy="Convert with more weight bits or a smaller scale.",
-            )
+        require_weights(weight, layer.name)
         value = np.zeros(layer.neurons) if layer.bias is None else layer.bias.value * scale
         bias = np.rint(value).astype(np.int64)
         layers.append(SdnnLayer(name=layer.name, weight=weight, bias=np.rint(value / DIVISOR).astype(np.int64)))
@@ -125,17 +130,17 @@ def run_sdnn(half: SdnnHalf, frames: Int64) -> Int64:
     """
     *firing, last = half.layers
     for layer in firing:
-        sigma = np.cumsum(_delayed(frames) @ layer.weight.T, 0)
+        sigma = np.cumsum(delayed(frames) @ layer.weight.T, 0)
         MEMBRANE.check(sigma, layer=layer.name, remedy=REMEDY)
         act = np.maximum(sigma + DIVISOR * layer.bias, 0)
         MEMBRANE.check(act, layer=layer.name, remedy=REMEDY)
         frames = np.floor_divide(np.diff(act, axis=0, prepend=np.zeros((1, act.shape[1]), np.int64)), DIVISOR)
-    sums: Int64 = np.cumsum(_delayed(frames) @ last.weight.T, 0)
+    sums: Int64 = np.cumsum(delayed(frames) @ last.weight.T, 0)
     MEMBRANE.check(sums, layer=last.name, remedy=REMEDY)
     return sums[len(half.layers) :]
 
 
-def _delayed(frames: Int64) -> Int64:
+def delayed(frames: Int64) -> Int64:
     """Let a step pass first: synapses delay by one, and a layer with a bias speaks before its first input."""
     return np.concatenate([np.zeros((1, frames.shape[1]), np.int64), frames])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -14,13 +13,16 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 
-TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "lava", "sanafe"]
+TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "netx-cuba", "lava", "sanafe"]
 HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
 INSTALL = "pip install 'spiking-pvae[exports]'"
 
 
-Measure = Callable[[Network, Int64, Traces], dict[str, float]]
-"""Network, messages and the network's own traces to named differences."""
+class Measure(Protocol):
+    """Measures how far an inexact form is from the network."""
+
+    def __call__(self, network: Network, messages: Int64, wanted: Traces, *, steps: int) -> dict[str, float]:
+        """Return named differences from the network's own traces in the graded schedule."""
 
 
 class Writer(Protocol):
@@ -48,7 +50,7 @@ class Target:
         Modules that writing imports.
     main : str
         The file to hand on.
-    schedules : tuple of {"graded", "unary"}
+    schedules : tuple of {"graded", "unary", "streaming"}
     notes : tuple of str
         Warnings for whoever reads the files elsewhere.
     """
@@ -131,6 +133,20 @@ TARGETS: dict[TargetName, Target] = {
             "netx has no soft-reset counts. Read with spike_exp=0 and input_message_bits=24; images are a stream of "
             "differences, and layers that fire drift from one image to the next.",
             "The last layer of a file only sums; `offset` is its bias, which the reader adds.",
+        ),
+    ),
+    "netx-cuba": Target(
+        form="lava-dl CUBA layers: spikes, hard reset, one threshold a layer, an image spread over T steps; the "
+        "latents' counts are drawn by the reader from the accumulators",
+        exact=False,
+        against="a model of exactly this form (equal to the network where no layer but the latents fires)",
+        module="cuba_export",
+        main="encoder.net",
+        needs=("h5py",),
+        schedules=("streaming",),
+        notes=(
+            "Read with input_message_bits=24, reset_interval=T and reset_offset=1; the last layer of a file only sums, "
+            "and `offset` is its bias, which the reader adds.",
         ),
     ),
     "lava": Target(

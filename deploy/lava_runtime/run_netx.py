@@ -1,7 +1,8 @@
 """Run a ``.net`` file by lava-dl on Lava's CPU simulator: ``python run_netx.py EXPORT_FOLDER JOB_FOLDER``.
 
-The job folder holds ``job.npz`` with `name` (a file in the export folder) and `frames` (steps x inputs); this program
-writes ``result.npz`` there, with `outputs` (steps x outputs), all steps that it takes until the last frame has arrived.
+The job folder holds ``job.npz`` with `name` (a file in the export folder), `frames` (steps x inputs) and, where
+membranes start again from 0 after some steps, `reset_interval` and `reset_offset`; this program writes ``result.npz``
+there, with `outputs` (steps x outputs), all steps that it takes until the last frame has arrived.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def main(folder: Path, where: Path) -> None:
 
     with np.load(where / "job.npz", allow_pickle=False) as archive:
         name, frames = str(archive["name"]), archive["frames"].astype(np.int32)
+        resets = {key: int(archive[key]) for key in ("reset_interval", "reset_offset") if key in archive.files}
     # With a spike exponent of 0 a message is a count, and a unit of bias is 64 accumulator units.
-    network = Network(net_config=str(folder / name), input_message_bits=MESSAGE_BITS, spike_exp=0)
+    network = Network(net_config=str(folder / name), input_message_bits=MESSAGE_BITS, spike_exp=0, **resets)
     steps = len(frames) + len(network)
     rows = shared((steps, int(np.prod(network.out.shape))))
     source, sink = Source(frames=frames), Sink(rows=rows)

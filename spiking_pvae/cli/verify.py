@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import tyro
 from rich.text import Text
@@ -45,10 +45,10 @@ class Verify(Command):
     """Inferences; slow backends take fewer."""
     seed: int = 0
     """Seed of the latents' draws, and of random messages."""
-    schedules: tuple[Schedule, ...] = ("graded", "unary")
+    schedules: tuple[Schedule, ...] = ("graded", "unary", "streaming")
     """Schedules to run, of those that a backend knows."""
     steps: int = 32
-    """Steps T of a firing phase in the unary schedule."""
+    """Steps T of a firing phase in the unary schedule, of an image in the streaming one."""
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Run, compare and print."""
@@ -116,6 +116,7 @@ class Verify(Command):
             "seed": self.seed,
             "steps": self.steps,
             "backends": [verdict.to_json() for verdict in verdicts],
+            "schedules": {backend.name: list(backend.schedules) for backend in backends},
         }
         terminal.emit(result, *summary(f"{self.network}: backends against the reference", result))
         return result
@@ -147,4 +148,8 @@ def summary(title: str, result: dict[str, Any]) -> tuple[Any, ...]:
             )
         )
     columns = ("backend", "schedule", "status", "inferences", "compared", "mismatches")
+    ran = {backend["name"] for backend in result["backends"] if backend["schedule"]}
+    for name, known in result.get("schedules", {}).items():
+        if name in ran and (others := [schedule for schedule in get_args(Schedule) if schedule not in known]):
+            remarks.setdefault(f"has no {' and no '.join(others)} schedule.", []).append(name)
     return (table(title, columns, rows), *(Text(f"{', '.join(names)} {remark}") for remark, names in remarks.items()))

@@ -29,7 +29,7 @@ from spiking_pvae.errors import DamagedFileError, InputError, LimitError
 
 IN_PROCESS = ("reference", "numba", "nir", "nirtorch", "snntorch")
 EXPORTED = ("nir", "snntorch")
-WRITTEN = (*EXPORTED, "netx", "lava", "sanafe")
+WRITTEN = (*EXPORTED, "netx", "netx-cuba", "lava", "sanafe")
 STEPS = 5
 
 

@@ -17,12 +17,13 @@ from spiking_pvae.deploy.backends import LOADERS, chosen
 from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.expected import expected
 from spiking_pvae.deploy.export import export, random_messages
+from spiking_pvae.deploy.exporters.cuba import cuba, run_cuba
 from spiking_pvae.deploy.exporters.golden import read_golden
 from spiking_pvae.deploy.exporters.lava_export import RUNTIME, unrolled
 from spiking_pvae.deploy.exporters.sdnn import SdnnHalf, SdnnLayer, differences, run_sdnn, sdnn
 from spiking_pvae.deploy.exporters.segments import segments
 from spiking_pvae.deploy.hosts import LAVA
-from spiking_pvae.deploy.ir import ConstantThreshold
+from spiking_pvae.deploy.ir import Bias, ConstantThreshold
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.verify import run_backend, verify_export
 from spiking_pvae.errors import BackendError, DamagedFileError, InputError, LimitError
@@ -161,6 +162,115 @@ def test_a_weight_of_a_net_file_flipped_by_one(tmp_path, nothing_left):
     got = LOADERS["netx"](tmp_path / "export", manifest)(golden.messages, seed=golden.seed, first_sample=0)
     first = compare(golden.traces, got).first
     assert (first.layer, first.quantity, first.neuron) == ("latents", "accumulator", 2)
+
+
+@needs_lava
+@pytest.mark.parametrize("name", ["linear", "hidden", "convolution"])
+def test_hard_reset_files_equal_their_model(name, nothing_left):
+    from test_exports import conv_network, dense_network
+
+    network = {"linear": lambda: networks.random_network(5), "hidden": dense_network, "convolution": conv_network}[
+        name
+    ]()
+    cuba_backend = chosen(("netx-cuba",))[0]
+    messages = random_messages(network, 6, 0)
+    verdict = run_backend(cuba_backend, network, messages, seed=4, schedule="streaming", steps=12)
+    assert verdict.status == "equal", verdict
+    assert verdict.comparison.samples == 6
+
+
+@needs_lava
+@pytest.mark.parametrize("part", ["weight", "neuron/vThMant", "bias"])
+def test_a_hard_reset_file_off_by_one(part, tmp_path, nothing_left):
+    network = spiking_network()
+    messages = random_messages(network, 150, 0)
+    manifest = export(network, "netx-cuba", tmp_path / "export", messages=messages, steps=12).manifest
+    with h5py.File(tmp_path / "export" / "encoder.net", "r+") as file:
+        values = file[f"layer/0/{part}"]
+        values[(0,) * values.ndim] += 1
+    with pytest.raises(DamagedFileError, match=r"encoder\.net"):
+        verify_export(tmp_path / "export")
+    golden = read_golden(tmp_path / "export", manifest.layers)
+    got = LOADERS["netx-cuba"](tmp_path / "export", manifest)(golden.messages, seed=golden.seed, first_sample=0)
+    first = compare(golden.traces, got).first
+    # What the files show of an encoder is what its last layer adds up.
+    assert (first.layer, first.quantity) == ("latents", "accumulator")
+
+
+def spiking_network():
+    """Every hidden neuron fires a few times in twelve steps, and every latent sees it."""
+    network = networks.random_network(7, hidden=(6,), bits=4, signed=False, bias=False)
+    hidden, latent, readout = network.layers
+    neuron = ConstantThreshold(mantissa=np.full(6, 20, np.int32), n_max=200)
+    hidden = replace(hidden, bias=Bias(mantissa=np.arange(-36, 36, 12).astype(np.int16), exponent=0))
+    weight = np.abs(hidden.synapse.weight)
+    hidden = replace(hidden, neuron=neuron, synapse=replace(hidden.synapse, weight=weight))
+    return replace(network, layers=(hidden, latent, readout))
+
+
+def cuba_by_hand(half, images, *, soft=False):
+    """One image after the other in Python's integers, layers a step apart, with the membranes' limits."""
+    sums = []
+    for image in images:
+        trains = [[int(np.sign(x)) * (abs(x) * t // half.steps - abs(x) * (t - 1) // half.steps) for x in image]
+                  for t in range(1, half.steps + 1)]  # fmt: skip
+        for layer in half.layers:
+            membrane, fired = [0] * len(layer.weight), []
+            for row in trains:
+                spikes = []
+                for i, weights in enumerate(layer.weight.tolist()):
+                    v = (
+                        membrane[i]
+                        + 64 * sum(w * x for w, x in zip(weights, row, strict=True))
+                        + 64 * int(layer.bias[i])
+                    )
+                    v = min(max(v, 1 - 2**23), 2**23 - 1)
+                    spikes.append(int(v > 64 * layer.threshold))
+                    membrane[i] = v if not spikes[-1] else v - 64 * (layer.threshold + 1) if soft else 0
+                fired.append(spikes)
+            trains = fired
+        totals = np.array(trains).sum(0).tolist()
+        sums.append([sum(w * n for w, n in zip(row, totals, strict=True)) for row in half.weight.tolist()])
+    return (np.array(sums) + half.offset).tolist()
+
+
+def test_model_of_the_hard_reset_form():
+    """Images apart from each other, as resets make them; a soft reset would say something else."""
+    for network in (spiking_network(), networks.random_network(2, hidden=(4, 3)), networks.random_network(1)):
+        half = cuba(segments(network, "graded", 1)[0], 9)
+        messages = random_messages(network, 5, 1)
+        ours = run_cuba(half, messages)
+        assert ours.tolist() == cuba_by_hand(half, messages.tolist())
+    half = cuba(segments(spiking_network(), "graded", 1)[0], 9)
+    messages = random_messages(spiking_network(), 5, 1)
+    assert run_cuba(half, messages).tolist() != cuba_by_hand(half, messages.tolist(), soft=True)
+
+
+def test_one_threshold_a_layer():
+    """Equal thresholds leave the weights alone; others scale them to the largest common one with 8 bits."""
+    (layer,) = cuba(segments(spiking_network(), "graded", 1)[0], 4).layers
+    assert (layer.weight == spiking_network().layers[0].synapse.weight).all()
+    assert layer.threshold == 20 * 64 - 1
+    network = spiking_network()
+    hidden = network.layers[0]
+    mantissa = np.array([20, 40, 20, 20, 20, 20], np.int32)
+    hidden = replace(hidden, neuron=replace(hidden.neuron, mantissa=mantissa))
+    (layer,) = cuba(segments(replace(network, layers=(hidden, *network.layers[1:])), "graded", 1)[0], 4).layers
+    ratio = (layer.threshold + 1) / (mantissa[:, None] * 64)
+    assert np.abs(layer.weight - hidden.synapse.weight * ratio).max() <= 0.5
+    assert np.abs(layer.weight).max() <= 127
+    loud = replace(hidden, bias=replace(hidden.bias, mantissa=np.full(6, 4000, np.int16), exponent=8))
+    with pytest.raises(LimitError, match=r"'hidden0'.*bias mantissa"):
+        cuba(segments(replace(network, layers=(loud, *network.layers[1:])), "graded", 1)[0], 4)
+
+
+def test_the_hard_reset_form_says_how_far_it_is(tmp_path):
+    written = export(spiking_network(), "netx-cuba", tmp_path / "hidden", steps=16)
+    assert not written.manifest.exact
+    assert written.manifest.steps == 16
+    assert written.manifest.difference["latent_rate_relative"] > 0
+    linear = export(networks.random_network(5), "netx-cuba", tmp_path / "linear", steps=16)
+    assert linear.manifest.difference == {"latent_rate_relative": 0, "latent_rate_largest": 0}
 
 
 def test_netx_says_how_far_it_is_from_the_network(tmp_path):

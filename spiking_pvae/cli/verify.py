@@ -148,8 +148,15 @@ def summary(title: str, result: dict[str, Any]) -> tuple[Any, ...]:
             )
         )
     columns = ("backend", "schedule", "status", "inferences", "compared", "mismatches")
+    lines = [f"{', '.join(names)} {remark}" for remark, names in remarks.items()] + unknown_schedules(result)
+    return (table(title, columns, rows), *map(Text, lines))
+
+
+def unknown_schedules(result: dict[str, Any]) -> list[str]:
+    """Say which schedules the backends that ran do not know."""
     ran = {backend["name"] for backend in result["backends"] if backend["schedule"]}
+    lacking: dict[str, list[str]] = {}
     for name, known in result.get("schedules", {}).items():
         if name in ran and (others := [schedule for schedule in get_args(Schedule) if schedule not in known]):
-            remarks.setdefault(f"has no {' and no '.join(others)} schedule.", []).append(name)
-    return (table(title, columns, rows), *(Text(f"{', '.join(names)} {remark}") for remark, names in remarks.items()))
+            lacking.setdefault(" or ".join(others), []).append(name)
+    return [f"no {schedules} schedule: {', '.join(names)}" for schedules, names in lacking.items()]

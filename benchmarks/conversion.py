@@ -45,12 +45,11 @@ def measure(model: Any, dataset: Dataset, bits: int, method: str) -> dict[str, A
     config = QuantizeConfig(weight_bits=bits, rounding="nearest" if method == "nearest" else "calibrated")
     images = dataset.calibration()
     source = prepare(lower(model), images, config)
-    network, tuned = quantize(source, images, config), source
+    network = untuned = quantize(source, images, config)
     if method == "fine-tuned":
         settings = FinetuneConfig(epochs=TUNED[dataset.name], augment=dataset.augment)
-        done = finetune(source, network, dataset.train.images, settings)
-        network, tuned = done.network, done.source
-    report = fidelity(source, network, dataset.validation.images[:HELD_OUT], tuned=tuned).to_json()
+        network = finetune(source, untuned, dataset.train.images, settings)
+    report = fidelity(source, network, dataset.validation.images[:HELD_OUT], untuned=untuned).to_json()
     kept = ("nelbo_float", "nelbo_integer", "nelbo_change_percent", "standard_error_percent", "expectation", "gap")
     return {"bits": bits, "method": method, **{key: report[key] for key in kept}}
 

@@ -72,19 +72,10 @@ def unit(layer: Layer) -> Float64:
             return layer.scale
 
 
-def real_synapse(layer: Layer, input_scale: Float64, mantissa: Float64 | None = None) -> DenseMap | ConvMap:
-    """Return what a layer's integer synapses mean, from real inputs to real accumulators.
-
-    Parameters
-    ----------
-    layer : Layer
-    input_scale : ndarray of float64, shape (inputs,)
-        Real value of one count of each message.
-    mantissa : ndarray of float64, optional
-        Weights in units of the layer's grid instead of its own, in their shape.
-    """
+def real_synapse(layer: Layer, input_scale: Float64) -> DenseMap | ConvMap:
+    """Return what a layer's integer synapses mean, from real inputs to real accumulators."""
     synapse = layer.synapse
-    mantissa = synapse.weight.astype(np.float64) if mantissa is None else mantissa
+    mantissa = synapse.weight.astype(np.float64)
     channels = len(mantissa)
     value = unit(layer).reshape(channels, -1)[:, 0] * 2.0**synapse.exponent
     weight = mantissa * value.reshape(-1, *(1,) * (mantissa.ndim - 1))
@@ -103,18 +94,11 @@ def real_synapse(layer: Layer, input_scale: Float64, mantissa: Float64 | None = 
     return scale_inputs(linear, 1 / input_scale)
 
 
-def real_bias(layer: Layer, mantissa: Float64 | None = None) -> Float64 | None:
-    """Return what a layer's integer bias means, without the half threshold of a hidden unit.
-
-    Parameters
-    ----------
-    layer : Layer
-    mantissa : ndarray of float64, shape (neurons,), optional
-        Instead of its own.
-    """
+def _bias(layer: Layer) -> Float64 | None:
+    """Return what a layer's integer bias means, without the half threshold of a hidden unit."""
     if layer.bias is None:
         return None
-    charge = (layer.bias.mantissa if mantissa is None else mantissa) * 2.0**layer.bias.exponent
+    charge = layer.bias.value.astype(np.float64)
     if isinstance(layer.neuron, ConstantThreshold):
         charge = charge - layer.neuron.theta / 2
     return charge * unit(layer)
@@ -154,12 +138,6 @@ def _clipped_neuron(layer: FloatLayer, made: Layer) -> Change:
     return lambda a: activate(layer, a)
 
 
-def plain(source: FloatNetwork) -> Variant:
-    """Return a float network without any change."""
-    unchanged = tuple(_plain(layer) for layer in source.layers)
-    return Variant(encode=lambda x: x, layers=source.layers, activations=unchanged, latent_index=source.latent_index)
-
-
 def variants(source: FloatNetwork, network: Network) -> dict[str, Variant]:
     """Return the float network (``exact``), one variant a cause, and the integer network in real numbers.
 
@@ -178,10 +156,9 @@ def variants(source: FloatNetwork, network: Network) -> dict[str, Variant]:
     """
     grid = input_grid(network.input)
     pairs = list(zip(source.layers, network.layers, network.message_scales, strict=True))
-    exact = plain(source)
-    integer = tuple(
-        replace(layer, linear=real_synapse(made, scale), bias=real_bias(made)) for layer, made, scale in pairs
-    )
+    plain = tuple(_plain(layer) for layer in source.layers)
+    exact = Variant(encode=lambda x: x, layers=source.layers, activations=plain, latent_index=source.latent_index)
+    integer = tuple(replace(layer, linear=real_synapse(made, scale), bias=_bias(made)) for layer, made, scale in pairs)
     clipped = tuple(replace(layer, linear=clipped_weights(layer, made, scale)) for layer, made, scale in pairs)
     rounded = tuple(
         replace(layer, linear=_beyond(layer, whole, limited), bias=whole.bias)

@@ -6,8 +6,8 @@ enters the difference. Another decoder has no closed form: there both draw their
 the images is stated in both cases.
 
 The gap is split by making one change at a time to the float network (`spiking_pvae.deploy.emulate`); what the changes
-do together beyond their sum is the interaction. After fine-tuning, what training changed in the real weights is a
-cause of its own, and the other changes are made to the trained weights. Overflow contributes nothing: a sum that leaves
+do together beyond their sum is the interaction. Where the network was fine-tuned, these are the changes that made the
+network before it, and what training then changed is a cause of its own. Overflow contributes nothing: a sum that leaves
 the membrane is an error, never a wrap.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.agreement import Comparison, LayerAgreement
-from spiking_pvae.deploy.emulate import Variant, plain, variants
+from spiking_pvae.deploy.emulate import Variant, variants
 from spiking_pvae.deploy.floatnet import FloatNetwork, accumulate, flatten
 from spiking_pvae.deploy.ir import ExponentialThreshold, Network, Readout
 from spiking_pvae.deploy.judge import FIGURES, SEED, Figures, Judged, atoms, draw, join, judge_counts, judge_rates
@@ -141,7 +141,7 @@ def fidelity(
     network: Network,
     images: FloatArray,
     *,
-    tuned: FloatNetwork | None = None,
+    untuned: Network | None = None,
     steps: int | None = None,
 ) -> Fidelity:
     """Compare a float network with the integer network made of it.
@@ -153,8 +153,8 @@ def fidelity(
     network : Network
     images : ndarray of float32, shape (samples, channels, height, width)
         Held-out images.
-    tuned : FloatNetwork, optional
-        The real weights that the network rounds, where fine-tuning has changed them.
+    untuned : Network, optional
+        The network before fine-tuning.
     steps : int, optional
         T of the unary schedule, whose clipping of counts at T is then part of the gap (finite T). The graded schedule
         has none.
@@ -174,32 +174,36 @@ def fidelity(
         raise InputError("unary steps", given=steps, allowed="at least 1")
     neuron = network.latent.neuron
     assert isinstance(neuron, ExponentialThreshold)
-    every = variants(source if tuned is None else tuned, network)
-    every["fine_tuning"], every["exact"] = every["exact"], plain(source)
-    exact, whole = every["exact"], every["integer"]
-    energy = {name: atoms(variant) for name, variant in every.items()}
+    every = variants(source, network if untuned is None else untuned)
+    exact = every["exact"]
+    made = {"integer": network} | ({} if untuned is None else {"untuned": untuned})
+    whole = {name: variants(source, each)["integer"] for name, each in made.items()}
+    run = {name: runner(each) for name, each in made.items()}
+    energy = {name: atoms(variant) for name, variant in (every | whole).items()}
     comparisons = [Comparison(layer.name) for layer in network.layers]
-    run = runner(network)
     parts: dict[str, list[Judged]] = defaultdict(list)
     for start in range(0, len(images), CHUNK):
         chunk = images[start : start + CHUNK]
         x, messages = flatten(chunk), network.input.encode(chunk)
         sample = start + np.arange(len(x), dtype=np.int64)
-        outputs = run(messages, seed=SEED, first_sample=start, schedule="graded", steps=1)
-        rate = _compare(comparisons, network, exact, outputs, x=x, sample=sample)
-        parts["exact"].append(judge_rates(exact, x, rate, neuron, sample=sample, energy=energy["exact"]))
-        for cause in ("fine_tuning", *CAUSES):
+        for name, each in made.items():
+            outputs = run[name](messages, seed=SEED, first_sample=start, schedule="graded", steps=1)
+            counts = judge_counts(each, x, outputs, exact.latent_index)
+            if energy[name] is None:
+                parts[name].append(counts)
+            else:
+                rate = np.ldexp(outputs[exact.latent_index].charge.astype(np.float64), -neuron.fraction)
+                parts[name].append(judge_rates(whole[name], x, rate, neuron, sample=sample, energy=energy[name]))
+            if each is network:
+                rate = _compare(comparisons, network, exact, outputs, x=x, sample=sample)
+                parts["exact"].append(judge_rates(exact, x, rate, neuron, sample=sample, energy=energy["exact"]))
+                parts["graded"].append(counts)
+        for cause in CAUSES:
             rate = every[cause].rates(x)
             parts[cause].append(judge_rates(every[cause], x, rate, neuron, sample=sample, energy=energy[cause]))
-        counts = judge_counts(network, x, outputs, exact.latent_index)
-        parts["integer"].append(counts)
-        if energy["integer"] is not None:
-            rate = np.ldexp(outputs[exact.latent_index].charge.astype(np.float64), -neuron.fraction)
-            parts["integer"][-1] = judge_rates(whole, x, rate, neuron, sample=sample, energy=energy["integer"])
         if steps is not None:
-            unary = run(messages, seed=SEED, first_sample=start, schedule="unary", steps=steps)
+            unary = run["integer"](messages, seed=SEED, first_sample=start, schedule="unary", steps=steps)
             parts["finite"].append(judge_counts(network, x, unary, exact.latent_index))
-            parts["graded"].append(counts)
     judged = {name: join(chunks) for name, chunks in parts.items()}
     return _report(judged, comparisons, network, exact_expectation=energy["exact"] is not None)
 
@@ -223,10 +227,9 @@ def _report(
     parts = {}
     for name in FIGURES:
         exact = getattr(figures["exact"], name)
-        trained = getattr(figures["fine_tuning"], name)
-        by_cause = {"fine_tuning": trained - exact}
-        by_cause |= {cause: getattr(figures[cause], name) - trained for cause in CAUSES}
-        by_cause |= {"finite_t": finite[name], "overflow": 0.0}
+        by_cause = {cause: getattr(figures[cause], name) - exact for cause in CAUSES}
+        gained = getattr(figures["integer"], name) - getattr(figures["untuned"], name) if "untuned" in figures else 0.0
+        by_cause |= {"finite_t": finite[name], "overflow": 0.0, "fine_tuning": gained}
         total = getattr(integer, name) - exact
         parts[name] = {**by_cause, "interaction": total - sum(by_cause.values()), "total": total}
     scale = 100 / figures["exact"].nelbo

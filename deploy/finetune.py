@@ -45,22 +45,6 @@ class FinetuneConfig:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Finetuned:
-    """What fine-tuning ends in.
-
-    Parameters
-    ----------
-    network : Network
-        The integer network.
-    source : FloatNetwork
-        The real weights and biases that it rounds: the float network that it was made of, trained on.
-    """
-
-    network: Network
-    source: FloatNetwork
-
-
 def _groups(twin: Twin, strengths: list[float], rate: float) -> list[dict[str, Any]]:
     """Give weights a step relative to their range, and biases that of the weight of an always active message."""
     groups: list[dict[str, Any]] = []
@@ -79,7 +63,7 @@ def finetune(
     images: FloatArray,
     config: FinetuneConfig | None = None,
     report: Callable[[int, int, float], None] | None = None,
-) -> Finetuned:
+) -> Network:
     """Train an integer network on.
 
     Parameters
@@ -95,8 +79,8 @@ def finetune(
 
     Returns
     -------
-    Finetuned
-        The trained network where it is better on training images, else the one given.
+    Network
+        The trained one where it is better on training images, else the one given.
     """
     config = config or FinetuneConfig()
     twin = Twin(source, network)
@@ -132,6 +116,4 @@ def finetune(
         draws = torch.Generator().manual_seed(config.seed)
         return float(candidate.loss(x[:JUDGED], messages[:JUDGED], network.beta, draws))
 
-    if judged(twin) < judged(Twin(source, network)):
-        return Finetuned(network=twin.integer(), source=twin.unrounded())
-    return Finetuned(network=network, source=source)
+    return twin.integer() if judged(twin) < judged(Twin(source, network)) else network

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spiking_pvae.deploy.emulate import real_bias, real_synapse, unit
+from spiking_pvae.deploy.emulate import unit
 from spiking_pvae.deploy.floatnet import FloatNetwork, PoissonRate
 from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold, Layer, Network
 from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
@@ -109,7 +109,6 @@ class Twin(nn.Module):
 
     def __init__(self, source: FloatNetwork, network: Network) -> None:
         super().__init__()
-        self.source = source
         self.network = network
         latent = source.latent.activation
         assert isinstance(latent, PoissonRate)
@@ -211,16 +210,6 @@ class Twin(nn.Module):
             elif place < len(self.chain) - 1:
                 messages = self.counts(module.layer, accumulators)
         return found
-
-    def unrounded(self) -> FloatNetwork:
-        """Return the float network of the real weights and biases, which `integer` rounds."""
-        layers = []
-        for real, module, scale in zip(self.source.layers, self.chain, self.network.message_scales, strict=True):
-            weight = module.weight.detach() * module.present
-            bias = None if module.bias is None else module.bias.detach().double().numpy()
-            linear = real_synapse(module.layer, scale, weight.double().numpy())
-            layers.append(replace(real, linear=linear, bias=real_bias(module.layer, bias)))
-        return replace(self.source, layers=tuple(layers))
 
     def integer(self) -> Network:
         """Return the integer network that this one simulates."""

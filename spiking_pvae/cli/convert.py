@@ -15,7 +15,6 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.types import Dataset
 
 if TYPE_CHECKING:
-    from spiking_pvae.deploy.finetune import Finetuned
     from spiking_pvae.deploy.floatnet import FloatNetwork
     from spiking_pvae.deploy.ir import Network
 
@@ -88,7 +87,6 @@ def convert(
     """Convert a model, save the network and return its fidelity on the validation images."""
     from spiking_pvae.deploy import fidelity, lower, prepare, quantize, save_network
     from spiking_pvae.deploy.event_inputs import with_event_inputs
-    from spiking_pvae.deploy.finetune import Finetuned
     from spiking_pvae.deploy.floatnet import Rectify
 
     terminal.say(f"Converting to {config.weight_bits}-bit weights and {config.input_bits}-bit inputs")
@@ -97,14 +95,15 @@ def convert(
     network = with_event_inputs(quantize(source, images, config), input_threshold)
     if config.equalisation and not any(isinstance(layer.activation, Rectify) for layer in source.layers):
         terminal.say("Nothing to equalise: the network has no hidden (ReLU) layer, only linear ones")
-    tuned = Finetuned(network=network, source=source)
+    untuned = network
     if epochs:
-        tuned = tune(source, network, dataset, epochs, terminal)
-    network = tuned.network
+        network = tune(source, untuned, dataset, epochs, terminal)
     network = replace(network, data=dataset.name)
     save_network(network, out, force=force)
     terminal.say(f"Comparing float and integer on {len(dataset.validation)} held-out images")
-    report = fidelity(source, network, dataset.validation.images, tuned=tuned.source, steps=unary_steps)
+    report = fidelity(
+        source, network, dataset.validation.images, untuned=untuned if epochs else None, steps=unary_steps
+    )
     result = {
         "network": str(out),
         "layers": [
@@ -134,7 +133,7 @@ def convert(
     return result
 
 
-def tune(source: FloatNetwork, network: Network, dataset: Dataset, epochs: int, terminal: Terminal) -> Finetuned:
+def tune(source: FloatNetwork, network: Network, dataset: Dataset, epochs: int, terminal: Terminal) -> Network:
     """Train the integer network on with a progress display."""
     from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
 

@@ -61,7 +61,7 @@ def _against_beta(axes: Axes, curves: dict[tuple[int, int], Curve], measure: Mea
 def _by_family(rows: Sequence[Row], measure: Measure, label: str, empty: Drawing, *, log: bool) -> Drawing:
     """Fill a drawing with one panel a family, all curves over beta."""
     models = families(rows)
-    figure, axes = panels(1, len(models))
+    figure, axes = panels(1, len(models), sharey=True)
     hovers: dict[str, Sequence[str]] = {}
     for axis, model in zip(axes, models, strict=True):
         hovers |= _against_beta(axis, curves_of(rows, model), measure, f"{empty.name}-{model}")
@@ -166,7 +166,7 @@ def pie(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
 def _against_nats(rows: Sequence[Row], measure: Measure, label: str, empty: Drawing) -> Drawing:
     """Fill a drawing with one panel a family, all curves over the KL."""
     models = families(rows)
-    figure, axes = panels(1, len(models))
+    figure, axes = panels(1, len(models), sharey=True)
     hovers: dict[str, Sequence[str]] = {}
     for axis, model in zip(axes, models, strict=True):
         curves = curves_of(rows, model)

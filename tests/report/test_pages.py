@@ -1,14 +1,20 @@
 """Pages are complete: sections and figures are there, nothing is fetched, everything has a text for screen readers."""
 
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from browser import COMMAND, Browser
+from needs import needed
 
 from spiking_pvae.cli.main import main
+from spiking_pvae.data import load
+from spiking_pvae.sweep.engine import prepare_sweep
+from spiking_pvae.sweep.grid import SweepConfig, curves
+from spiking_pvae.sweep.job import Job
+from spiking_pvae.sweep.reach import follow
+from spiking_pvae.sweep.results import collect, write_table
 
 SECTIONS = {
     "run": [
@@ -73,12 +79,17 @@ def pages(tmp_path_factory):
     rng = np.random.default_rng(0)
     images = (rng.poisson(0.5, (400, 6)) @ rng.normal(size=(6, 64))).reshape(-1, 8, 8).astype(np.float32)
     np.save(folder / "images.npy", images)
-    data = ["--data", str(folder / "images.npy"), "--quiet", "--json"]
     small = ["--epochs", "1", "--batch-size", "50", "--latents", "12"]
-    assert main(["run", "--out", str(folder / "a & b"), *data, *small]) == 0
-    grid = ["--latents", "4", "8", "--betas", "0.1", "1", "4", "--cold-betas", "1", "--cold-latents", "4"]
-    epochs = ["--first-epochs", "1", "--next-epochs", "1", "--cold-epochs", "1", "--batch-size", "100"]
-    assert main(["sweep", "--out", str(folder / "sweep"), "--samples", "20", *data, *grid, *epochs]) == 0
+    data = str(folder / "images.npy")
+    assert main(["run", "--out", str(folder / "a & b"), "--data", data, "--quiet", "--json", *small]) == 0
+    grid = {"latents": (4, 8), "betas": (0.1, 1.0, 4.0), "cold_betas": (1.0,), "cold_latents": (4,), "samples": 20}
+    epochs = {"first_epochs": 1, "next_epochs": 1, "cold_epochs": 1, "batch_size": 100}
+    job = Job(config=SweepConfig(**grid, **epochs), dataset=load(folder / "images.npy"), out=folder / "sweep")
+    prepare_sweep(job)
+    for curve in curves(job.config):
+        follow(curve, job)
+    write_table(job.out, collect(job.out, job.config))
+    assert main(["report", str(job.out), "--quiet", "--json"]) == 0
     return {"run": folder / "a & b" / "report.html", "sweep": folder / "sweep" / "report.html"}
 
 
@@ -110,27 +121,129 @@ class TestPage:
         assert text.count("<svg") == text.count('role="img"') == text.count("<desc")
         assert '<html lang="en">' in text
 
-    def test_a_browser_shows_it_without_an_error_and_without_sideways_scrolling(self, pages, kind, tmp_path):
-        browser = shutil.which("chromium") or shutil.which("google-chrome")
-        if browser is None:
-            pytest.skip("no Chromium here: apt-get install chromium")
-        probe = (
-            "<script>addEventListener('error', e => document.title = 'failed ' + e.message);"
-            "addEventListener('load', () => { const o = document.querySelector('.order');"
-            "if (o) { o.value = 'rate'; o.dispatchEvent(new Event('change')); }"
-            "document.querySelector('table.sortable th button').click();"
-            "const empty = [...document.querySelectorAll('figure svg, figure img')].filter("
-            "e => e.getBoundingClientRect().height < 4).length;"
-            "document.title = [innerWidth, document.documentElement.scrollWidth, empty].join(' '); });</script>"
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    needed(COMMAND is not None, "Chromium", "apt-get install chromium")
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.close()
+
+
+CONTRAST = """(() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[0-9.]+/g).slice(0, 3).map(v => v / 255)
+      .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = (element) => {
+    for (let e = element; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(colour)) return colour; }
+    return "rgb(255, 255, 255)"; };
+  return Math.min(...[...document.querySelectorAll("p, dt, dd, h1, h2, td, th, caption, figcaption, a, text, small")]
+    .filter(e => e.textContent.trim() && !e.closest(".skip")).map(e => {
+      const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+      return (a + 0.05) / (b + 0.05); })); })()"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["run", "sweep"])
+class TestInABrowser:
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize("width", [400, 1000])
+    def test_it_is_shown_whole_and_legible(self, pages, browser, kind, width, scheme):
+        browser.show(width=width, scheme=scheme)
+        browser.open(pages[kind])
+        assert browser.complaints() == ([], [])
+        inner, scroll = browser.run("[innerWidth, document.documentElement.scrollWidth]")
+        assert scroll <= inner == width
+        empty = (
+            "[...document.querySelectorAll('figure svg, figure img')].filter(e => e.getBoundingClientRect().height < 4)"
         )
-        copy = tmp_path / "page.html"
-        copy.write_text(pages[kind].read_text(encoding="utf-8").replace("</head>", probe + "</head>"), encoding="utf-8")
-        options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking"
-        options += " --disable-component-update --disable-sync --enable-logging=stderr --window-size=400,900"
-        command = [browser, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", copy.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-        assert "CONSOLE" not in done.stderr
-        title = re.search(r"<title>(.*?)</title>", done.stdout)[1]
-        width, scroll, empty = map(int, title.split())
-        assert scroll <= width <= 500
-        assert empty == 0
+        assert browser.run(f"{empty}.length") == 0
+        assert browser.run("document.querySelectorAll('figure.chart svg').length") >= len(FIGURES[kind])
+        assert browser.run(CONTRAST) >= 4.5  # WCAG 2 AA for text
+        paper = browser.run("getComputedStyle(document.body).backgroundColor")
+        assert (int(re.search(r"\d+", paper)[0]) < 128) == (scheme == "dark")
+
+    def test_it_prints_on_white_paper_without_losing_an_edge(self, pages, browser, kind):
+        browser.show(width=718, scheme="dark", media="print")  # A4 without the margins, at 96 dpi
+        browser.open(pages[kind])
+        assert browser.run("document.documentElement.scrollWidth") <= 718
+        wide = "[...document.querySelectorAll('table')].filter(e => e.getBoundingClientRect().right > 718).length"
+        assert browser.run(wide) == 0
+        assert browser.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+        assert browser.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert browser.run("[...document.querySelectorAll('nav, select, .skip')].every(e => !e.offsetParent)")
+        printed = browser.pdf()
+        assert printed.startswith(b"%PDF")
+        assert 2 <= len(re.findall(rb"/Type\s*/Page\b", printed)) <= 20
+        browser.show()
+
+    def test_a_screen_reader_finds_landmarks_names_and_headers(self, pages, browser, kind):
+        browser.show()
+        browser.open(pages[kind])
+        tree = browser.tree()
+        names = {}
+        for role, name, _ in tree:
+            names.setdefault(role, []).append(name)
+        for landmark in ("banner", "main", "contentinfo"):
+            assert len(names[landmark]) == 1
+        assert names["navigation"] == ["Sections"]
+        levels = [
+            p["value"]["value"] for r, _, n in tree if r == "heading" for p in n["properties"] if p["name"] == "level"
+        ]
+        assert levels[0] == 1
+        assert set(levels[1:]) == {2}
+        assert set(names["heading"][1:]) <= set(names["region"])
+        for role in ("image", "table", "figure", "link", "button", "region", "combobox"):
+            assert all(name.strip() for name in names.get(role, [])), role
+        headers = browser.run(
+            "[...document.querySelectorAll('table')].map(t => [t.caption.textContent.trim().length,"
+            " t.querySelectorAll('thead th[scope=col]').length, t.tHead.rows[0].cells.length,"
+            " [...t.tBodies[0].rows].every(r => r.cells[0].scope === 'row')])"
+        )
+        assert len(headers) == len(names["table"])
+        assert all(caption and columns == cells and rows for caption, columns, cells, rows in headers)
+
+    def test_the_keyboard_goes_through_it_in_order(self, pages, browser, kind):
+        browser.show()
+        browser.open(pages[kind])
+        browser.run("document.querySelectorAll('*').forEach((e, i) => e.dataset.at = i)")
+        where = "(e => [+e.dataset.at, e.className, e.tagName, e.matches(':focus-visible')])(document.activeElement)"
+        stops = []
+        while not stops or stops[-1][2] != "BODY":
+            browser.press("Tab")
+            stops.append(browser.run(where))
+            assert len(stops) < 200
+        stops.pop()
+        assert stops[0][1] == "skip"
+        assert [at for at, *_ in stops] == sorted(at for at, *_ in stops)
+        assert all(visible for *_, visible in stops)
+        controls = "a[href], button, select, .scroll"
+        assert len(stops) == browser.run(f"document.querySelectorAll('{controls}').length") + (kind == "run")
+        browser.run("document.querySelector('table.sortable th button').focus()")
+        browser.press("Enter")
+        assert browser.run("document.querySelector('table.sortable th').ariaSort") == "descending"
+
+    def test_columns_sort_by_value_and_atoms_by_the_chosen_key(self, pages, browser, kind):
+        browser.show()
+        browser.open(pages[kind])
+        column = (
+            "(() => { const t = [...document.querySelectorAll('table.sortable')]"
+            ".sort((a, b) => a.rows.length - b.rows.length).at(-1);"
+            " const n = t.tHead.rows[0].cells.length; t.tHead.rows[0].cells[n - 1].querySelector('button').click();"
+            " return [...t.tBodies[0].rows].map(r => Number(r.cells[n - 1].dataset.key)); })()"
+        )
+        down, up = browser.run(column), browser.run(column)
+        assert down == sorted(down, reverse=True)
+        assert up == sorted(up)
+        assert len(set(up)) > 1
+        if kind == "run":
+            rates = browser.run(
+                "(() => { const o = document.querySelector('.order'); o.value = 'rate';"
+                " o.dispatchEvent(new Event('change'));"
+                " const atoms = [...document.querySelectorAll('li[data-keys]')];"
+                " return atoms.map(e => JSON.parse(e.dataset.keys).rate); })()"
+            )
+            assert rates == sorted(rates, reverse=True)

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from needs import needed
 
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.errors import InputError
@@ -39,7 +41,9 @@ def test_the_table_has_a_row_a_point_in_the_order_of_the_grid(unbroken, grid):
 
 
 def test_parquet_says_the_same_as_csv(unbroken):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    needed(find_spec("pyarrow") is not None, "pyarrow", "pip install pyarrow")
+    from pyarrow import parquet
+
     assert parquet.read_table(unbroken.out / "results.parquet").to_pylist() == read_table(unbroken.out / TABLE)
 
 

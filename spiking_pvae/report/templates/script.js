@@ -39,5 +39,16 @@ for (const gallery of document.querySelectorAll(".gallery")) {
     };
     list.addEventListener("mouseover", tell);
     list.addEventListener("focusin", tell);
+    list.addEventListener("keydown", (event) => {
+      const items = [...list.children];
+      const at = items.indexOf(document.activeElement);
+      const moves = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: items.length - 1 };
+      const next = items[moves[event.key]];
+      if (at < 0 || !next) return;
+      event.preventDefault();
+      items[at].tabIndex = -1;
+      next.tabIndex = 0;
+      next.focus();
+    });
   }
 }

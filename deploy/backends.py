@@ -200,6 +200,7 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         version=partial(distribution_version, "numba"),
         install="pip install numba",
         prepare=prepare_simulator("numba"),
+        schedules=("graded", "unary", "streaming"),
     ),
     VerifyBackend(
         name="nir",

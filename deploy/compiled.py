@@ -1,6 +1,6 @@
 """The compiled backend: the reference's formulas as numba kernels, with threads over the samples.
 
-The streaming schedule has no closed form and is left to the reference.
+The streaming schedule, which has no closed form, runs step by step (`spiking_pvae.deploy.streamed`).
 
 The unary schedule runs in closed form. A layer integrates all it receives before it fires, so that its charge is the
 graded one, and T firing steps turn a charge into the graded count clipped at T (`spiking_pvae.deploy.reference` steps
@@ -17,13 +17,13 @@ from typing import NamedTuple, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from spiking_pvae.deploy import reference
 from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold, Layer, Network, Readout
-from spiking_pvae.deploy.kernels import neurons
+from spiking_pvae.deploy.kernels import neurons, poisson
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.philox import split_seed
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.deploy.reference import LayerOutput
+from spiking_pvae.deploy.streamed import CompiledStream
 from spiking_pvae.deploy.sums import Integers, Sums, compile_sums
 
 Int32 = NDArray[np.int32]
@@ -32,6 +32,9 @@ MOST = 2**31 - 1
 """More than a count can be."""
 BLOCK = 256
 """Samples that go through all layers before the next ones, so that what lies between two kernels stays in the cache."""
+STREAMED = 64
+"""Samples that stream together: their state takes five numbers a neuron."""
+OUTPUT = ("counts", "charge", "active")
 REMEDY = "Convert with fewer weight or input bits."
 
 
@@ -71,7 +74,7 @@ def compile_neuron(layer: Layer) -> Fire:
             def fire(sums: Integers, charge: Int32, counts: Int32, limits: NDArray[np.int64], firing: Firing) -> None:
                 most = min(n_max, firing.most)
                 first = firing.first_sample
-                neurons.exponential(sums, exponent, bias, *rate, most, *firing.key, first, charge, counts, limits)
+                poisson.exponential(sums, exponent, bias, *rate, most, *firing.key, first, charge, counts, limits)
 
         case Readout():
 
@@ -124,6 +127,7 @@ class CompiledNetwork:
             )
             for layer in network.layers
         ]
+        self._stream = CompiledStream(network, [layer.sums for layer in self._layers])
         self._threads = threads or usable_threads()
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
 
@@ -132,14 +136,7 @@ class CompiledNetwork:
     ) -> tuple[LayerOutput, ...]:
         """Run a batch."""
         if schedule == "streaming":
-            return reference.run(
-                self.network,
-                messages.astype(np.int64),
-                seed=seed,
-                first_sample=first_sample,
-                schedule=schedule,
-                steps=steps,
-            )
+            return self._stream_all(messages, steps, split_seed(seed), first_sample)
         outputs = tuple([layer.room(len(messages)) for layer in self._layers])
         firing = Firing(steps if schedule == "unary" else MOST, split_seed(seed), first_sample)
 
@@ -149,10 +146,7 @@ class CompiledNetwork:
         if self._pool is None or len(messages) == 1:
             seen = [part((0, len(messages)))]
         else:
-            share = -(-len(messages) // self._threads)
-            seen = list(
-                self._pool.map(part, ((s, min(s + share, len(messages))) for s in range(0, len(messages), share)))
-            )
+            seen = list(self._pool.map(part, _shares(len(messages), -(-len(messages) // self._threads))))
         for layer, limits in zip(self._layers, zip(*seen, strict=True), strict=True):
             low, high = min(limit[0] for limit in limits), max(limit[1] for limit in limits)
             if low < MEMBRANE.low or high > MEMBRANE.high:
@@ -176,3 +170,27 @@ class CompiledNetwork:
                 flow = counts
         found: list[list[int]] = limits.tolist()
         return found
+
+    def _stream_all(
+        self, messages: Integers, steps: int, key: tuple[int, int], first_sample: int
+    ) -> tuple[LayerOutput, ...]:
+        """Run a batch in the streaming schedule."""
+        biases = self._stream.biases(steps)
+
+        def part(piece: tuple[int, int]) -> tuple[LayerOutput, ...]:
+            start, stop = piece
+            return self._stream.run(
+                messages[start:stop], biases, steps=steps, key=key, first_sample=first_sample + start
+            )
+
+        pieces = _shares(len(messages), min(STREAMED, -(-len(messages) // self._threads)))
+        parts = list(map(part, pieces) if self._pool is None else self._pool.map(part, pieces))
+        return tuple(
+            LayerOutput(*(np.concatenate([getattr(one, name) for one in outputs]) for name in OUTPUT))
+            for outputs in zip(*parts, strict=True)
+        )
+
+
+def _shares(samples: int, share: int) -> list[tuple[int, int]]:
+    """Split samples into pieces of `share`, the last one perhaps smaller."""
+    return [(start, min(start + share, samples)) for start in range(0, samples, share)]

@@ -55,8 +55,6 @@ def runner(network: Network, name: BackendName = "auto", threads: int | None = N
     raise InputError("backend", given=repr(name), allowed=", ".join(BACKENDS))
 
 
-def used(name: BackendName, schedule: Schedule) -> BackendName:
-    """Return the backend that computes: streaming has no closed form for the kernels and is left to the reference."""
-    if schedule == "streaming":
-        return "reference"
+def used(name: BackendName) -> BackendName:
+    """Return the backend that computes."""
     return "numba" if name == "auto" else name

@@ -47,8 +47,7 @@ class Simulate(Command):
     accuracy: float | None = None
     """Streaming only: find the T at which the latents' rates are off by at most this share, and use it."""
     backend: BackendName = "auto"
-    """What computes: the compiled kernels (numba, also auto) or the readable reference, as always when streaming. The
-    counts are the same."""
+    """What computes: the compiled kernels (numba, also auto) or the readable reference. The counts are the same."""
     threads: int | None = None
     """Threads of the compiled backend; all processors if not given. No influence on the counts."""
     repeat: int = 1
@@ -198,7 +197,7 @@ def simulate(
         "schedule": schedule,
         "steps": record.steps,
         "seed": seed,
-        "backend": used(backend, schedule),
+        "backend": used(backend),
         "spikes_per_inference": int(record.tally(network.latent.name).spikes.sum()) / record.samples,
         "layers": per_inference,
         "counts_sha256": record.counts_sha256,

@@ -41,8 +41,8 @@ def call(home, capsys):
         ("graded", "auto", "numba"),
         ("unary", "numba", "numba"),
         ("graded", "reference", "reference"),
-        ("streaming", "auto", "reference"),
-        ("streaming", "numba", "reference"),
+        ("streaming", "auto", "numba"),
+        ("streaming", "reference", "reference"),
     ],
 )
 def test_the_backend_that_ran(call, schedule, backend, ran):

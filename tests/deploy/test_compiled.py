@@ -85,7 +85,7 @@ def assert_same_outputs(network, samples, *, threads, seed, first, schedule, ste
     threads=st.integers(1, 3),
     seed=st.integers(0, 2**64 - 1),
     first=st.integers(0, 2**40),
-    schedule=st.sampled_from(["graded", "unary"]),
+    schedule=st.sampled_from(["graded", "unary", "streaming"]),
     steps=st.integers(1, 12),
 )
 def test_outputs_equal_the_reference(network, samples, threads, seed, first, schedule, steps):
@@ -93,7 +93,9 @@ def test_outputs_equal_the_reference(network, samples, threads, seed, first, sch
 
 
 @settings(max_examples=4)
-@given(network=st.one_of(dense_networks, convolution_networks), schedule=st.sampled_from(["graded", "unary"]))
+@given(
+    network=st.one_of(dense_networks, convolution_networks), schedule=st.sampled_from(["graded", "unary", "streaming"])
+)
 def test_hash_does_not_depend_on_backend_batch_or_threads(network, schedule):
     images = networks.random_images(1, 300, network.input.shape[1], scale=2.0)
     options = {"seed": 3, "schedule": schedule, "steps": 5}

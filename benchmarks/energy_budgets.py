@@ -9,15 +9,13 @@ Gaussian VAE of the same layers are trained beside it and priced as dense networ
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, priced, provenance
+from measuring import machine, priced, provenance, results_page
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
-BUDGETS_NJ = (440, 420, 400, 380)
+BUDGETS_NJ = (440.0, 420.0, 400.0, 380.0)
 CONTROLS = ("grelu", "gaussian")
 
 
@@ -44,7 +42,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     rows = []
     for budget in options.budgets:
         asked = BudgetOptions(
-            energy_budget=f"{budget}nJ", hardware=options.hardware, budget_epochs=options.budget_epochs
+            energy_budget=f"{budget:g}nJ", hardware=options.hardware, budget_epochs=options.budget_epochs
         )
         with tempfile.TemporaryDirectory() as folder:
             result = meet(model, dataset, train=train, options=asked, out=Path(folder), terminal=Terminal())
@@ -58,7 +56,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             samples=2000,
         )
         rows.append({**point, "budget": result["budget"]})
-        print(f"{budget} nJ: {result['budget']['joules']:.4g} J at beta {result['budget']['beta']:.3g}", flush=True)
+        print(f"{budget:g} nJ: {result['budget']['joules']:.4g} J at beta {result['budget']['beta']:.3g}", flush=True)
     controls = []
     mac = load_preset("ann_mac_ac").terms["dense_mac"].si.value
     for kind in CONTROLS:
@@ -135,24 +133,5 @@ def document(result: dict[str, Any]) -> str:
     )
 
 
-def main() -> None:
-    """Run, keep, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="natural")
-    parser.add_argument("--latents", type=int, default=512)
-    parser.add_argument("--hardware", default="loihi_davies2018")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--budget-epochs", type=int, default=3)
-    parser.add_argument("--budgets", type=float, nargs="+", default=BUDGETS_NJ, help="nJ")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--draw", action="store_true", help="only write the page from the kept JSON")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    kept = options.out / "budgets.json"
-    if not options.draw:
-        kept.write_text(json.dumps(run(options), indent=1) + "\n", encoding="utf-8")
-    (options.out / "budgets.md").write_text(document(json.loads(kept.read_text(encoding="utf-8"))), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    results_page(__doc__, "budgets", run, document, epochs=8, budget_epochs=3, budgets=BUDGETS_NJ)

@@ -10,17 +10,15 @@ With --draw the table and the picture are made again from the kept JSON.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, measure, priced, provenance
+from measuring import machine, measure, priced, provenance, results_page
 
 from spiking_pvae.deploy import Network, QuantizeConfig, convert
 from spiking_pvae.deploy.event_inputs import with_event_inputs
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 STEPS = ((0.2, 1.0), (0.1, 1.0), (0.08, 1.0), (0.065, 1.0), (0.05, 0.8), (0.02, 0.5))
 """Shares of encoder and decoder weights that stay, one after the other."""
 BRANCH, BETAS = 0.08, (0.5, 2.0)
@@ -246,26 +244,5 @@ def _groups(points: list[dict[str, Any]]) -> dict[tuple[float, int], list[dict[s
     return groups
 
 
-def main() -> None:
-    """Run, keep, write, draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="natural")
-    parser.add_argument("--latents", type=int, default=512)
-    parser.add_argument("--hardware", default="loihi_davies2018")
-    parser.add_argument("--first-epochs", type=int, default=15)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--samples", type=int, default=2000)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--draw", action="store_true", help="only write the page and the picture from the kept JSON")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    kept = options.out / "front.json"
-    if not options.draw:
-        kept.write_text(json.dumps(front(options), indent=1) + "\n", encoding="utf-8")
-    result = json.loads(kept.read_text(encoding="utf-8"))
-    (options.out / "front.md").write_text(document(result), encoding="utf-8")
-    draw(result, options.out / "front.png")
-
-
 if __name__ == "__main__":
-    main()
+    results_page(__doc__, "front", front, document, draw, first_epochs=15, epochs=12, samples=2000)

@@ -1,12 +1,16 @@
-"""What the energy scripts share: continued training, one measured point, and the machine it ran on."""
+"""What the energy scripts share: their command line, continued training, one measured point, and the machine."""
 
 from __future__ import annotations
 
+import argparse
 import datetime
+import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,55 @@ from spiking_pvae.evaluation import evaluate
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.training import fit
 from spiking_pvae.types import Dataset
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+
+
+def results_page(
+    about: str,
+    name: str,
+    run: Callable[[argparse.Namespace], dict[str, Any]],
+    document: Callable[[dict[str, Any]], str],
+    draw: Callable[[dict[str, Any], Path], None] | None = None,
+    **options: Any,
+) -> None:
+    """Read the command line, run, keep the JSON, write the page and draw the picture.
+
+    Parameters
+    ----------
+    about : str
+        Help text.
+    name : str
+        Of the files.
+    run : callable
+        Options to a result.
+    document : callable
+        Result to the page.
+    draw : callable, optional
+        Result and path to the picture.
+    **options
+        The script's own options and their defaults, beside the data, latents and hardware of all; a tuple takes many
+        values.
+    """
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
+    parser.add_argument("--data", default="natural")
+    parser.add_argument("--latents", type=int, default=512)
+    parser.add_argument("--hardware", default="loihi_davies2018")
+    for option, default in options.items():
+        many = isinstance(default, tuple)
+        kind = type(default[0]) if many else Path if default is None else type(default)
+        parser.add_argument(f"--{option.replace('_', '-')}", type=kind, default=default, nargs="+" if many else None)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--draw", action="store_true", help="only write the page and the picture from the kept JSON")
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    kept = chosen.out / f"{name}.json"
+    if not chosen.draw:
+        kept.write_text(json.dumps(run(chosen), indent=1) + "\n", encoding="utf-8")
+    result = json.loads(kept.read_text(encoding="utf-8"))
+    (chosen.out / f"{name}.md").write_text(document(result), encoding="utf-8")
+    if draw is not None:
+        draw(result, chosen.out / f"{name}.png")
 
 
 def machine() -> dict[str, Any]:

@@ -9,17 +9,15 @@ The first beta is trained with the default recipe, every other by continuing fro
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import continued, machine, measure, provenance
+from measuring import continued, machine, measure, provenance, results_page
 
 from spiking_pvae.energy import regress, silence_curve
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 BETAS = (0.01, 0.1, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0)
 FIRST = 1.0
 
@@ -195,27 +193,6 @@ def draw(result: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
-    """Run, keep, write, draw."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="natural")
-    parser.add_argument("--latents", type=int, default=512)
-    parser.add_argument("--hardware", default="loihi_davies2018")
-    parser.add_argument("--first-epochs", type=int, default=15)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=2000)
-    parser.add_argument("--start", type=Path, help="run folder to take beta = 1 from, in place of training it")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--draw", action="store_true", help="only write the page and the picture from the kept JSON")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    kept = options.out / "metabolic.json"
-    if not options.draw:
-        kept.write_text(json.dumps(sweep(options), indent=1) + "\n", encoding="utf-8")
-    result = json.loads(kept.read_text(encoding="utf-8"))
-    (options.out / "metabolic.md").write_text(document(result), encoding="utf-8")
-    draw(result, options.out / "metabolic.png")
-
-
 if __name__ == "__main__":
-    main()
+    # start: a run folder to take beta = 1 from, in place of training it
+    results_page(__doc__, "metabolic", sweep, document, draw, first_epochs=15, epochs=5, samples=2000, start=None)

@@ -51,8 +51,9 @@ $(PEERS)/.ready: $(READY) crosscheck/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet --no-deps --requirement crosscheck/requirements.txt
 	@touch $@
 
-crosscheck: $(PEERS)/.ready  ## counts against NeuroBench, sinabs and SpikingJelly, in an environment of their own
-	$(PEERS)/bin/python -m pytest --config-file crosscheck/pytest.ini crosscheck
+crosscheck: $(PEERS)/.ready $(SANAFE)/.ready  ## counts against NeuroBench, sinabs, SpikingJelly and SANA-FE, in environments of their own
+	SPIKING_PVAE_SANAFE_PYTHON=$(CURDIR)/$(SANAFE)/bin/python \
+		$(PEERS)/bin/python -m pytest --config-file crosscheck/pytest.ini crosscheck
 
 lint: $(READY)  ## style
 	$(BIN)/ruff check .

@@ -1,19 +1,22 @@
 """A simple core mapping: where populations sit on a mesh of cores, and how far their messages travel.
 
-Every layer takes whole cores, in the order of the flow and of its neurons, `neurons_per_core` at a time; cores fill
-tiles, tiles fill the mesh row by row. The input enters at the first tile. A message goes once to every core that holds
-a synapse of its neuron (a packet), first along its row, then along its column:
+Every layer takes whole cores, in the order of the flow and of its neurons, `neurons_per_core` at a time. The input
+enters at the first tile. A message goes once to every core that holds a synapse of its neuron (a packet), first along
+its row, then along its column:
 
     hops = |column - column'| east-west + |row - row'| north-south
 
-It is the mapping of a naive compiler, an assumption of the estimate: a better placement shortens the way, and a limit
-on synaptic memory may spread a layer over more cores.
+Two ways to place the cores are known. ``rows``, a naive compiler's: cores fill tiles, tiles fill the mesh row by row.
+``greedy``: one core after the other takes the free place from which the messages of one spike of every neuron before it
+have the shortest way; where rows are no longer they are kept. A limit on synaptic memory may spread a layer over more
+cores than this mapping does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import singledispatch
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +25,7 @@ from spiking_pvae.deploy.ir import Conv2d, Dense, Network, Sparse
 from spiking_pvae.errors import InputError, LimitError, UnsupportedError
 
 Int64 = NDArray[np.int64]
+Placement = Literal["rows", "greedy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,28 +128,21 @@ def _(synapse: Conv2d, neurons_per_core: int, *, skip_zero_weights: bool = True)
     return reached.reshape(synapse.inputs, -1)
 
 
-def neuron_cores(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
-    """Place the populations of a network.
+def flows(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool = True) -> list[NDArray[np.bool_]]:
+    """Return for each layer which of its cores a neuron of the population before reaches: (inputs, cores)."""
+    return [
+        cores_reached(layer.synapse, mesh.neurons_per_core, skip_zero_weights=skip_zero_weights)
+        for layer in network.layers
+    ]
 
-    Parameters
-    ----------
-    network : Network
-    mesh : CoreMesh
 
-    Returns
-    -------
-    dict of str to ndarray
-        Core of each neuron, by the name of its population, ``input`` included.
-
-    Raises
-    ------
-    LimitError
-        The network needs more cores than the mesh has.
-    """
-    found, first = {"input": np.zeros(network.input.neurons, np.int64)}, 0
+def _by_rows(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
+    """Count out the cores of each population in the order of the flow; those of the input stand at the first tile."""
+    found, first = {"input": np.zeros(-(-network.input.neurons // mesh.neurons_per_core), np.int64)}, 0
     for layer in network.layers:
-        found[layer.name] = first + np.arange(layer.neurons) // mesh.neurons_per_core
-        first = int(found[layer.name][-1]) + 1
+        needed = -(-layer.neurons // mesh.neurons_per_core)
+        found[layer.name] = first + np.arange(needed)
+        first += needed
     if first > mesh.cores:
         raise LimitError(
             "network",
@@ -156,13 +153,82 @@ def neuron_cores(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
     return found
 
 
-def routes(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool = True) -> dict[str, Routes]:
+def _nearest(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
+    """Give each core the free place with the shortest way from what sends to it, the lowest number among equals."""
+    rows = _by_rows(network, mesh)
+    found = {"input": rows["input"]}
+    free = np.ones(mesh.cores, bool)
+    columns, lines = mesh.place(np.arange(mesh.cores))
+    source = "input"
+    for layer, reached in zip(network.layers, flows(network, mesh), strict=True):
+        sending = found[source]
+        # Neurons of each sending core that reach each core of the layer.
+        starts = np.arange(0, len(reached), mesh.neurons_per_core)
+        packets = np.add.reduceat(reached.astype(np.int64), starts, axis=0)
+        distance = np.abs(columns[sending][:, None] - columns) + np.abs(lines[sending][:, None] - lines)
+        taken = []
+        for way in packets.T @ distance:
+            place = int(np.where(free, way, np.iinfo(np.int64).max).argmin())
+            free[place] = False
+            taken.append(place)
+        found[layer.name] = np.array(taken, np.int64)
+        source = layer.name
+    return found
+
+
+def _way(network: Network, mesh: CoreMesh, cores: dict[str, Int64]) -> int:
+    """Return the hops of one message of every neuron."""
+    return sum(
+        int(route.east_west.sum() + route.north_south.sum())
+        for route in _routes(network, mesh, cores, skip_zero_weights=True).values()
+    )
+
+
+def population_cores(network: Network, mesh: CoreMesh, placement: Placement = "rows") -> dict[str, Int64]:
+    """Place the cores of a network.
+
+    Parameters
+    ----------
+    network : Network
+    mesh : CoreMesh
+    placement : {"rows", "greedy"}
+
+    Returns
+    -------
+    dict of str to ndarray
+        Place on the mesh of each core of a population, by its name; ``input`` stands at the first tile.
+
+    Raises
+    ------
+    LimitError
+        The network needs more cores than the mesh has.
+    """
+    rows = _by_rows(network, mesh)
+    if placement == "rows":
+        return rows
+    near = _nearest(network, mesh)
+    return near if _way(network, mesh, near) < _way(network, mesh, rows) else rows
+
+
+def neuron_cores(network: Network, mesh: CoreMesh, placement: Placement = "rows") -> dict[str, Int64]:
+    """Return the core of each neuron, by the name of its population; raises as `population_cores`."""
+    sizes = {"input": network.input.neurons} | {layer.name: layer.neurons for layer in network.layers}
+    return {
+        name: cores[np.arange(sizes[name]) // mesh.neurons_per_core]
+        for name, cores in population_cores(network, mesh, placement).items()
+    }
+
+
+def routes(
+    network: Network, mesh: CoreMesh, *, placement: Placement = "rows", skip_zero_weights: bool = True
+) -> dict[str, Routes]:
     """Place a network on a mesh and trace a message of every neuron.
 
     Parameters
     ----------
     network : Network
     mesh : CoreMesh
+    placement : {"rows", "greedy"}
     skip_zero_weights : bool
         Whether synapses of weight 0 are absent.
 
@@ -176,13 +242,18 @@ def routes(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool = True) 
     LimitError
         The network needs more cores than the mesh has.
     """
-    cores = neuron_cores(network, mesh)
+    cores = population_cores(network, mesh, placement)
+    return _routes(network, mesh, cores, skip_zero_weights=skip_zero_weights)
+
+
+def _routes(network: Network, mesh: CoreMesh, cores: dict[str, Int64], *, skip_zero_weights: bool) -> dict[str, Routes]:
+    """Trace a message of every neuron between placed cores."""
     found: dict[str, Routes] = {}
     source = "input"
-    for layer in network.layers:
-        reached = cores_reached(layer.synapse, mesh.neurons_per_core, skip_zero_weights=skip_zero_weights)
-        columns, rows = mesh.place(cores[layer.name][0] + np.arange(reached.shape[1]))
-        from_column, from_row = mesh.place(cores[source])
+    for layer, reached in zip(network.layers, flows(network, mesh, skip_zero_weights=skip_zero_weights), strict=True):
+        columns, rows = mesh.place(cores[layer.name])
+        senders = cores[source][np.arange(len(reached)) // mesh.neurons_per_core]
+        from_column, from_row = mesh.place(senders)
         found[source] = Routes(
             packets=reached.sum(axis=1, dtype=np.int64),
             east_west=(reached * np.abs(from_column[:, None] - columns)).sum(axis=1, dtype=np.int64),

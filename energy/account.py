@@ -20,7 +20,7 @@ from spiking_pvae.energy.synops import SynOps, count
 from spiking_pvae.energy.widths import factors
 from spiking_pvae.errors import InputError
 
-MappingKind = Literal["chip", "none"]
+MappingKind = Literal["chip", "greedy", "none"]
 WidthsKind = Literal["published", "network"]
 CHIP = "chip"
 
@@ -75,6 +75,10 @@ class Account:
         chip = (CHIP,) if any(name == CHIP for name, _ in self.charged) else ()
         return (*(layer.name for layer in self.ops.layers), *chip)
 
+    def of_mesh(self, *terms: str) -> float | None:
+        """Return how often something happened on the mesh in an inference; None without one."""
+        return sum(self.held.get(term, 0.0) for term in terms) / self.ops.samples if self.routes else None
+
     def of_layer(self, layer: str) -> Band:
         """Joules an inference of a layer."""
         return Band.total(part for (name, _), part in self.parts.items() if name == layer)
@@ -101,8 +105,13 @@ def account(
     cycles = _cycles(seconds, clock_hz)
     ops = count(network, record, skip_zero_weights=skip_zero_weights)
     traced = (
-        routes(network, preset.mesh, skip_zero_weights=skip_zero_weights)
-        if preset.mesh is not None and mapping == "chip"
+        routes(
+            network,
+            preset.mesh,
+            placement="greedy" if mapping == "greedy" else "rows",
+            skip_zero_weights=skip_zero_weights,
+        )
+        if preset.mesh is not None and mapping != "none"
         else {}
     )
     scaled = _factors(network, preset, ops) if widths == "network" else {}

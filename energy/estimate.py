@@ -57,8 +57,9 @@ def estimate(
         Preset with a price for ``dense_mac``: what the same function costs without spikes.
     skip_zero_weights : bool
         Whether synapses of weight 0 perform no operation (`spiking_pvae.deploy.fanout`).
-    mapping : {"chip", "none"}
-        Whether packets and hops are counted on the preset's mesh of cores, where it has one.
+    mapping : {"chip", "greedy", "none"}
+        Whether packets and hops are counted on the preset's mesh of cores, where it has one: with the cores row by row,
+        or placed so that messages have a short way (`spiking_pvae.deploy.mapping`).
     widths : {"published", "network"}
         Prices of synaptic operations as published, or at the network's own widths where the preset's source says how
         they follow them (`spiking_pvae.energy.widths`).
@@ -104,6 +105,8 @@ def estimate(
         event_synops=ops.event_synops / samples,
         spike_synops=ops.spike_synops / samples,
         neuron_updates=ops.neuron_updates / samples,
+        packets=done.of_mesh("message"),
+        hops=done.of_mesh("hop_east_west", "hop_north_south"),
         joules_per_inference=Interval(value=whole.value, low=whole.low, high=whole.high, ci95=ci95),
         by_layer={layer: done.of_layer(layer) for layer in done.layers},
         by_term={term: done.of_term(term) for term in done.prices},
@@ -117,7 +120,7 @@ def estimate(
         block_joules=done.block_joules,
         ops=ops,
         not_counted=left_out(preset, done.held),
-        notes=(*preset.notes, *_remarks(preset, done), *_lacking(ci95, kl_nats)),
+        notes=(*preset.notes, *_remarks(preset, done, mapping), *_lacking(ci95, kl_nats)),
     )
 
 
@@ -142,7 +145,7 @@ def _baseline(preset: Preset, ops: SynOps) -> Band:
     return preset.terms["dense_mac"].si * ops.dense_macs
 
 
-def _remarks(preset: Preset, done: Account) -> list[str]:
+def _remarks(preset: Preset, done: Account, mapping: MappingKind) -> list[str]:
     """Say what the sum rests on."""
     remarks = []
     if preset.all_in is not None:
@@ -150,9 +153,9 @@ def _remarks(preset: Preset, done: Account) -> list[str]:
     if done.ops.schedule == "graded" and "synop" in done.prices:
         remarks.append("A graded message is priced as one synaptic operation a synapse, whatever its payload.")
     if done.routes and preset.mesh is not None and "message" in done.prices:
-        mesh = preset.mesh
+        mesh, how = preset.mesh, "cores near what sends to them" if mapping == "greedy" else "layers in order"
         remarks.append(
-            f"Packets and hops: layers in order on {mesh.columns} x {mesh.rows} tiles of {mesh.cores_per_tile} cores "
+            f"Packets and hops: {how} on {mesh.columns} x {mesh.rows} tiles of {mesh.cores_per_tile} cores "
             f"of {mesh.neurons_per_core} neurons; the input enters at the first tile."
         )
     for (layer, term), factor in done.factors.items():

@@ -49,6 +49,8 @@ class EnergyReport:
         Names of the presets.
     event_synops, spike_synops, neuron_updates : float
         Counts an inference.
+    packets, hops : float, optional
+        Messages to single cores, and borders of tiles that they cross; None without a mesh.
     joules_per_inference : Interval
         The whole, in joules.
     by_layer, by_term : mapping of str to Band
@@ -84,6 +86,8 @@ class EnergyReport:
     event_synops: float
     spike_synops: float
     neuron_updates: float
+    packets: float | None
+    hops: float | None
     joules_per_inference: Interval
     by_layer: Mapping[str, Band]
     by_term: Mapping[str, Band]
@@ -108,6 +112,8 @@ class EnergyReport:
             "event_synops": self.event_synops,
             "spike_synops": self.spike_synops,
             "neuron_updates": self.neuron_updates,
+            "packets": self.packets,
+            "hops": self.hops,
             "joules_per_inference": self.joules_per_inference.to_json(),
             "by_layer": {name: band.to_json() for name, band in self.by_layer.items()},
             "by_term": {name: band.to_json() for name, band in self.by_term.items()},

@@ -50,8 +50,9 @@ class Energy(Command):
     """Time of an inference in seconds, for static power; without it static power is named as left out."""
     clock_hz: float | None = None
     """Clock in hertz, for chips whose power grows with it."""
-    mapping: Literal["chip", "none"] = "chip"
-    """Whether packets and hops are counted on the chip's mesh of cores, where the preset describes one."""
+    mapping: Literal["chip", "greedy", "none"] = "chip"
+    """Whether packets and hops are counted on the chip's mesh of cores, where the preset describes one; greedy places
+    cores near what sends to them, not row by row."""
     widths: Literal["published", "network"] = "published"
     """Prices of synaptic operations as published, or at the network's own bit widths where the preset's source says how
     they follow them; else that is refused."""
@@ -139,6 +140,7 @@ def summary(result: dict[str, Any]) -> tuple[Any, ...]:
         ("event synops", f"{result['event_synops']:,.0f}"),
         ("spike synops", f"{result['spike_synops']:,.0f}"),
         ("neuron updates", f"{result['neuron_updates']:,.0f}"),
+        ("packets, hops", _packets(result["packets"], result["hops"])),
         ("KL", f"{result['kl_nats']:.2f} nats"),
         ("joules a nat", "-" if per_nat is None else quantity(per_nat, "J")),
         ("share the latents' spikes cause", "-" if share is None else f"{100 * share:.1f} %"),
@@ -164,6 +166,10 @@ def summary(result: dict[str, Any]) -> tuple[Any, ...]:
         table("Instead of spikes, arithmetic only", ("network", "joules an inference"), others),
         table("Left out", ("term", "why"), sorted(result["not_counted"].items())),
     )
+
+
+def _packets(packets: float | None, hops: float | None) -> str:
+    return "-" if packets is None or hops is None else f"{packets:,.0f}, {hops:,.0f}"
 
 
 def _interval(ends: list[float] | None) -> str:

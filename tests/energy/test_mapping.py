@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -10,19 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spiking_pvae.deploy.ir import Conv2d
-from spiking_pvae.deploy.mapping import cores_reached, routes
+from spiking_pvae.deploy.mapping import cores_reached, neuron_cores, routes
 from spiking_pvae.energy import CoreMesh, estimate, load_preset
 from spiking_pvae.errors import InputError, LimitError, UnsupportedError
 
 MESH = CoreMesh(neurons_per_core=2, cores_per_tile=1, columns=2, rows=3)
 
 
-def walk(network: Any, mesh: CoreMesh) -> dict[str, list[tuple[int, int, int]]]:
-    """Place and route synapse by synapse."""
-    core, first = {"input": [0] * network.input.neurons}, 0
-    for layer in network.layers:
-        core[layer.name] = [first + i // mesh.neurons_per_core for i in range(layer.neurons)]
-        first = core[layer.name][-1] + 1
+def walk(
+    network: Any, mesh: CoreMesh, core: dict[str, list[int]] | None = None
+) -> dict[str, list[tuple[int, int, int]]]:
+    """Route synapse by synapse between given cores, or between cores numbered in the order of the flow."""
+    if core is None:
+        core, first = {"input": [0] * network.input.neurons}, 0
+        for layer in network.layers:
+            core[layer.name] = [first + i // mesh.neurons_per_core for i in range(layer.neurons)]
+            first = core[layer.name][-1] + 1
     found, source = {}, "input"
     for layer in network.layers:
         rows = []
@@ -45,6 +49,49 @@ def test_routes_equal_a_walk_over_single_synapses(make_network: Any) -> None:
         triples = zip(route.packets, route.east_west, route.north_south, strict=True)
         assert [tuple(map(int, triple)) for triple in triples] == rows
     assert sum(route.east_west.sum() + route.north_south.sum() for route in found.values()) > 0
+
+
+def hops(found: Any) -> int:
+    return sum(int(route.east_west.sum() + route.north_south.sum()) for route in found.values())
+
+
+@settings(max_examples=25)
+@given(
+    seed=st.integers(0, 2**32),
+    sizes=st.lists(st.integers(1, 12), min_size=3, max_size=4),
+    each=st.integers(1, 3),
+    tile=st.integers(1, 2),
+    columns=st.integers(1, 7),
+)
+def test_cores_placed_near_their_sources(
+    make_network: Any, seed: int, sizes: list[int], each: int, tile: int, columns: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    mesh = CoreMesh(neurons_per_core=each, cores_per_tile=tile, columns=columns, rows=40)
+    network = make_network(*(rng.integers(-1, 2, (after, before)) for before, after in itertools.pairwise(sizes)))
+    cores = neuron_cores(network, mesh, "greedy")
+    # No core is shared by populations, or by more neurons than it has room for.
+    used = np.concatenate([np.unique(cores[layer.name]) for layer in network.layers])
+    assert len(np.unique(used)) == len(used)
+    assert max(np.bincount(cores[layer.name]).max() for layer in network.layers) <= each
+    assert (cores["input"] == 0).all()
+    found = routes(network, mesh, placement="greedy")
+    for name, rows in walk(network, mesh, {name: list(map(int, places)) for name, places in cores.items()}).items():
+        route = found[name]
+        triples = zip(route.packets, route.east_west, route.north_south, strict=True)
+        assert [tuple(map(int, triple)) for triple in triples] == rows
+    by_rows = routes(network, mesh)
+    assert hops(found) <= hops(by_rows)
+    assert [(found[name].packets == by_rows[name].packets).all() for name in found] == [True] * len(found)
+
+
+def test_a_wide_mesh_is_shorter_by_far_when_cores_stand_near(make_network: Any) -> None:
+    """48 cores of one population all spoken to from the first tile: a row of them against a triangle in the corner."""
+    mesh = CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=48, rows=48)
+    network = make_network(np.ones((48, 1)), np.ones((1, 48)))
+    row = hops(routes(network, mesh))
+    near = hops(routes(network, mesh, placement="greedy"))
+    assert near < row / 2
 
 
 @settings(max_examples=15)

@@ -15,6 +15,7 @@ from typing import assert_never
 import torch
 from torch import nn
 
+from spiking_pvae.batch_norm import BatchNorm
 from spiking_pvae.config import ModelConfig, Nonlinearity
 from spiking_pvae.types import ImageShape
 
@@ -66,7 +67,7 @@ def hidden_conv(
     """Return a hidden 3x3 convolution with its batch norm (which then holds the bias) and nonlinearity."""
     layer = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=not config.batch_norm)
     _he(layer, generator)
-    norm = [nn.BatchNorm2d(outputs)] if config.batch_norm else []
+    norm = [BatchNorm(outputs)] if config.batch_norm else []
     return [layer, *norm, nonlinearity(config.activation)]
 
 

@@ -96,7 +96,7 @@ def elbo(
     estimator: Estimator = "auto",
     *,
     draws: Draws,
-    temperature: float = 0.05,
+    temperature: float | Tensor = 0.05,
     indicator: Indicator = "cubic",
 ) -> Elbo:
     """Negative ELBO of a batch, with the gradient of the chosen estimator.
@@ -109,7 +109,7 @@ def elbo(
         ``auto``: exact for a linear decoder, otherwise what suits the latents.
     draws : Draws
         Unused by ``exact``.
-    temperature : float
+    temperature : float or Tensor
         tau of ``eat`` and ``gumbel``, 0 .. 1.
     indicator : Indicator
         Of ``eat``.

@@ -28,7 +28,7 @@ def largest_count(rate: float) -> int:
 
 
 @singledispatch
-def gumbel(posterior: object, temperature: float, draws: Draws) -> Tensor:
+def gumbel(posterior: object, temperature: float | Tensor, draws: Draws) -> Tensor:
     """Draw relaxed z of shape (batch, latents). Open: register further discrete posteriors.
 
     Raises
@@ -44,26 +44,27 @@ def gumbel(posterior: object, temperature: float, draws: Draws) -> Tensor:
     )
 
 
-def _require_positive(temperature: float) -> None:
-    if not 0 < temperature <= 1:
+def _require_positive(temperature: float | Tensor) -> None:
+    if not isinstance(temperature, Tensor) and not 0 < temperature <= 1:
         raise InputError("temperature of gumbel", given=temperature, allowed="a number in (0, 1]")
 
 
 @gumbel.register
-def _(posterior: PoissonPosterior, temperature: float, draws: Draws) -> Tensor:
+def _(posterior: PoissonPosterior, temperature: float | Tensor, draws: Draws) -> Tensor:
     _require_positive(temperature)
     log_rate = posterior.prior_log_rate + posterior.log_residual
     rows, latents = log_rate.shape
     limit = largest_count(float(log_rate.detach().max().exp())) + 1
-    k = torch.arange(limit, device=log_rate.device, dtype=log_rate.dtype)
-    noise = draws.uniform(rows, latents * limit, log_rate.device).view(rows, latents, limit)
+    k = torch.arange(limit, device=log_rate.device, dtype=log_rate.dtype)[:, None]
+    # All latents of one k lie together: the noise of (latent, k) does not depend on U, so not on the rest of the batch.
+    noise = draws.uniform(rows, limit * latents, log_rate.device).view(rows, limit, latents)
     gumbels = -torch.log(-torch.log(noise)).to(log_rate.dtype)
-    logits = k * log_rate[:, :, None] - torch.lgamma(k + 1)
-    return torch.softmax((logits + gumbels) / temperature, 2) @ k
+    logits = k * log_rate[:, None, :] - torch.lgamma(k + 1)
+    return (torch.softmax((logits + gumbels) / temperature, 1) * k).sum(1)
 
 
 @gumbel.register
-def _(posterior: CategoricalPosterior, temperature: float, draws: Draws) -> Tensor:
+def _(posterior: CategoricalPosterior, temperature: float | Tensor, draws: Draws) -> Tensor:
     _require_positive(temperature)
     rows, classes = posterior.log_probability.shape
     noise = draws.uniform(rows, classes, posterior.log_probability.device)

@@ -27,7 +27,7 @@ def usual_relaxation(posterior: Posterior) -> Relaxation:
 
 
 def relax(
-    posterior: Posterior, relaxation: Relaxation, *, indicator: Indicator, temperature: float, draws: Draws
+    posterior: Posterior, relaxation: Relaxation, *, indicator: Indicator, temperature: float | Tensor, draws: Draws
 ) -> Tensor:
     """Draw z with a gradient; shape (batch, latents).
 
@@ -37,7 +37,7 @@ def relax(
     relaxation : Relaxation
     indicator : Indicator
         Of ``eat``.
-    temperature : float
+    temperature : float or Tensor
         tau of ``eat`` and ``gumbel``, 0 .. 1.
     draws : Draws
 

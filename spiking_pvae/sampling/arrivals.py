@@ -28,61 +28,53 @@ from spiking_pvae.sampling.indicators import require_temperature
 
 torch.library.define(
     "spiking_pvae::arrival_counts",
-    "(Tensor rate, *, float temperature, str indicator, int seed, int first_sample, int stream) -> (Tensor, Tensor)",
+    "(Tensor rate, Tensor temperature, Tensor seed, Tensor first_sample, *, str indicator, int stream)"
+    " -> (Tensor, Tensor)",
 )
+# What changes from step to step is a tensor, so that a compiled step is compiled once.
+
+
+def _plain(temperature: Tensor, seed: Tensor, first_sample: Tensor, indicator: str, stream: int) -> dict[str, Any]:
+    """Return the settings of a sampler as plain values."""
+    return {
+        "temperature": float(temperature),
+        "indicator": cast(Indicator, indicator),
+        "seed": int(seed),
+        "first_sample": int(first_sample),
+        "stream": stream,
+    }
 
 
 @torch.library.impl("spiking_pvae::arrival_counts", "default")
 def _counts(
-    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+    rate: Tensor, temperature: Tensor, seed: Tensor, first_sample: Tensor, *, indicator: str, stream: int
 ) -> tuple[Tensor, Tensor]:
-    return sample_torch(
-        rate,
-        temperature=temperature,
-        indicator=cast(Indicator, indicator),
-        seed=seed,
-        first_sample=first_sample,
-        stream=stream,
-    )
+    return sample_torch(rate, **_plain(temperature, seed, first_sample, indicator, stream))
 
 
 @torch.library.impl("spiking_pvae::arrival_counts", "cpu")
 def _counts_on_cpu(
-    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+    rate: Tensor, temperature: Tensor, seed: Tensor, first_sample: Tensor, *, indicator: str, stream: int
 ) -> tuple[Tensor, Tensor]:
     from spiking_pvae.sampling.arrivals_numba import sample_numba
 
-    return sample_numba(
-        rate,
-        temperature=temperature,
-        indicator=cast(Indicator, indicator),
-        seed=seed,
-        first_sample=first_sample,
-        stream=stream,
-    )
+    return sample_numba(rate, **_plain(temperature, seed, first_sample, indicator, stream))
 
 
 @torch.library.impl("spiking_pvae::arrival_counts", "cuda")
 def _counts_on_cuda(
-    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+    rate: Tensor, temperature: Tensor, seed: Tensor, first_sample: Tensor, *, indicator: str, stream: int
 ) -> tuple[Tensor, Tensor]:
     try:
         from spiking_pvae.sampling.arrivals_triton import sample_triton as sample
     except ImportError:  # Triton comes with CUDA builds of torch for Linux alone
         sample = sample_torch
-    return sample(
-        rate,
-        temperature=temperature,
-        indicator=cast(Indicator, indicator),
-        seed=seed,
-        first_sample=first_sample,
-        stream=stream,
-    )
+    return sample(rate, **_plain(temperature, seed, first_sample, indicator, stream))
 
 
 @torch.library.register_fake("spiking_pvae::arrival_counts")  # type: ignore[untyped-decorator]
 def _counts_of_no_data(
-    rate: Tensor, *, temperature: float, indicator: str, seed: int, first_sample: int, stream: int
+    rate: Tensor, temperature: Tensor, seed: Tensor, first_sample: Tensor, *, indicator: str, stream: int
 ) -> tuple[Tensor, Tensor]:
     return torch.empty_like(rate), torch.empty_like(rate)
 
@@ -91,14 +83,11 @@ class _ArrivalCounts(torch.autograd.Function):
     """The operation with its derivative: forward keeps dz/dr, backward is one product."""
 
     @staticmethod
-    def forward(rate: Tensor, temperature: float, indicator: Indicator, draws: Draws) -> tuple[Tensor, Tensor]:
+    def forward(  # noqa: PLR0917 - autograd passes no keyword arguments
+        rate: Tensor, temperature: Tensor, seed: Tensor, first_sample: Tensor, indicator: Indicator, stream: int
+    ) -> tuple[Tensor, Tensor]:
         counts: tuple[Tensor, Tensor] = torch.ops.spiking_pvae.arrival_counts(
-            rate,
-            temperature=temperature,
-            indicator=indicator,
-            seed=draws.seed,
-            first_sample=draws.first_sample,
-            stream=draws.stream,
+            rate, temperature, seed, first_sample, indicator=indicator, stream=stream
         )
         return counts
 
@@ -109,20 +98,20 @@ class _ArrivalCounts(torch.autograd.Function):
         ctx.save_for_backward(slope)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None, None]:
         (slope,) = ctx.saved_tensors
-        return gradients[0] * slope, None, None, None
+        return gradients[0] * slope, None, None, None, None, None
 
 
-def relaxed_counts(rate: Tensor, temperature: float, indicator: Indicator, draws: Draws) -> Tensor:
+def relaxed_counts(rate: Tensor, temperature: float | Tensor, indicator: Indicator, draws: Draws) -> Tensor:
     """Draw relaxed counts that carry their gradient.
 
     Parameters
     ----------
     rate : Tensor, shape (batch, latents)
         Expected count.
-    temperature : float
-        tau, 0 .. 1; 0 draws exact counts without gradient.
+    temperature : float or Tensor
+        tau, 0 .. 1; 0 draws exact counts without gradient. A tensor of no dimensions is not checked.
     indicator : Indicator
         h.
     draws : Draws
@@ -136,8 +125,13 @@ def relaxed_counts(rate: Tensor, temperature: float, indicator: Indicator, draws
     InputError
         The temperature is outside of 0 .. 1.
     """
-    require_temperature(temperature)
+    if not isinstance(temperature, Tensor):
+        require_temperature(temperature)
+        temperature = torch.tensor(temperature, dtype=torch.float64)
+    seed, first_sample = (
+        value if isinstance(value, Tensor) else torch.tensor(value) for value in (draws.seed, draws.first_sample)
+    )
     counts: Tensor
     exact = rate if rate.dtype == torch.float64 else rate.float()  # not in 16 bits under mixed precision
-    counts, _ = _ArrivalCounts.apply(exact, temperature, indicator, draws)  # type: ignore[no-untyped-call]
+    counts, _ = _ArrivalCounts.apply(exact, temperature, seed, first_sample, indicator, draws.stream)  # type: ignore[no-untyped-call]
     return counts

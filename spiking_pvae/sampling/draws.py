@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spiking_pvae.errors import InputError
-from spiking_pvae.sampling.words import unit_interval, unit_words
+from spiking_pvae.sampling.words import Integer, unit_interval, unit_words
 
 SEED_LIMIT = 2**63
 WORD_LIMIT = 2**32
@@ -25,16 +25,16 @@ class Draws:
 
     Parameters
     ----------
-    seed : int
-        0 .. 2^63 - 1.
-    first_sample : int
+    seed : int or Tensor
+        0 .. 2^63 - 1. A tensor of no dimensions is not checked; a compiled graph holds for all its values.
+    first_sample : int or Tensor
         Index of the batch's first sample; parts of one batch on several processes differ in it alone.
     stream : int
         Independent streams for the several draws of one sample.
     """
 
-    seed: int
-    first_sample: int = 0
+    seed: Integer
+    first_sample: Integer = 0
     stream: int = 0
 
     def __post_init__(self) -> None:
@@ -43,10 +43,10 @@ class Draws:
             ("first_sample", self.first_sample, WORD_LIMIT),
             ("stream", self.stream, WORD_LIMIT),
         ):
-            if not 0 <= value < limit:
+            if not isinstance(value, Tensor) and not 0 <= value < limit:
                 raise InputError(name, given=value, allowed=f"an integer of at least 0 and below {limit}")
 
-    def at(self, first_sample: int) -> Draws:
+    def at(self, first_sample: Integer) -> Draws:
         """Return the same source for a batch that starts at another sample."""
         return replace(self, first_sample=first_sample)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spiking_pvae.sampling.words import philox_blocks, unit_interval
+from spiking_pvae.sampling.words import Integer, philox_blocks, unit_interval
 
 LARGEST_PART = 64.0
 """Largest mean that is inverted in one part."""
@@ -21,7 +21,7 @@ PARTS = 1 << 31
 
 
 def poisson(
-    mean: Tensor, uniform: Tensor, unit: Tensor, sample: Tensor, *, draw: int, seed: int, stream: int
+    mean: Tensor, uniform: Tensor, unit: Tensor, sample: Tensor, *, draw: int, seed: Integer, stream: int
 ) -> Tensor:
     """Draw counts.
 

@@ -11,21 +11,24 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spiking_pvae.philox import MULTIPLIERS, ROUNDS, WEYL, split_seed
+from spiking_pvae.philox import MULTIPLIERS, ROUNDS, WEYL
+
+Integer = int | Tensor
+"""An integer, or an int64 tensor of no dimensions: a compiled graph holds for every value of a tensor."""
 
 WORD = 0xFFFFFFFF
 POSITIONS = 2
 """First of the blocks that a unit has for itself."""
 
 
-def philox_blocks(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: int) -> Tensor:
+def philox_blocks(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: Integer) -> Tensor:
     """Return the four words of each block.
 
     Parameters
     ----------
     counter : 4 Tensors of int64
         Below 2^32 each; broadcast against one another.
-    seed : int
+    seed : int or Tensor
         Below 2^63; the key.
 
     Returns
@@ -38,7 +41,7 @@ def philox_blocks(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: int) -> 
     A product of two words exceeds int64 and wraps; its bits are still right, so masks recover both halves.
     """
     c0, c1, c2, c3 = torch.broadcast_tensors(*counter)  # type: ignore[no-untyped-call]
-    k0, k1 = split_seed(seed)
+    k0, k1 = seed & WORD, (seed >> 32) & WORD
     for _ in range(ROUNDS):
         first, second = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]
         c0, c1, c2, c3 = (
@@ -52,11 +55,11 @@ def philox_blocks(counter: tuple[Tensor, Tensor, Tensor, Tensor], seed: int) -> 
 
 
 def unit_words(
-    rows: int, units: int, *, draw: int = 0, seed: int, first_sample: int, stream: int, device: torch.device
+    rows: int, units: int, *, draw: int = 0, seed: Integer, first_sample: Integer, stream: int, device: torch.device
 ) -> Tensor:
     """Return one word of every (sample, unit); int64 of shape (rows, units)."""
     block = torch.arange(-(-units // 4), device=device)
-    sample = torch.arange(first_sample, first_sample + rows, device=device)[:, None]
+    sample = first_sample + torch.arange(rows, device=device)[:, None]
     zero = torch.zeros((), dtype=torch.int64, device=device)
     words = philox_blocks((block, zero + draw, sample, zero + stream), seed)
     return words.flatten(1)[:, :units]

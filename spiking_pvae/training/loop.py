@@ -58,7 +58,7 @@ def _advance(job: Job, state: State, batch: Batch) -> Tensor:
     job.optimizer.zero_grad(set_to_none=True)
     tau = temperature(batch.step, job.steps, config.temperature, config.temperature_warmup)
     seed = derived_seed(config.seed, batch.step, DRAWS)
-    objective: Tensor = job.module(batch.images, beta, tau, seed, batch.first)
+    objective: Tensor = job.module(batch.images, beta, torch.tensor(tau), torch.tensor(seed), torch.tensor(batch.first))
     # Processes average their gradients, each of a mean over its own images; parts differ in size by at most one.
     share = batch.count * job.runtime.world / batch.size
     job.runtime.backward(objective if share == 1 else objective * share)

@@ -13,6 +13,8 @@ from spiking_pvae.sampling.draws import Draws
 class TrainStep(nn.Module):
     """Images to the scalar whose gradient trains the model.
 
+    All that changes from step to step is a tensor, so that the step is compiled once.
+
     Parameters
     ----------
     model : VAE
@@ -27,7 +29,7 @@ class TrainStep(nn.Module):
         self.estimator = config.estimator
         self.indicator = config.indicator
 
-    def forward(self, images: Tensor, beta: Tensor, temperature: float, seed: int, first_sample: int) -> Tensor:
+    def forward(self, images: Tensor, beta: Tensor, temperature: Tensor, seed: Tensor, first_sample: Tensor) -> Tensor:
         """Mean over the batch of reconstruction error + beta * KL; a scalar.
 
         Parameters
@@ -35,10 +37,10 @@ class TrainStep(nn.Module):
         images : Tensor, shape (batch, channels, height, width)
         beta : Tensor, shape ()
             Weight of the KL.
-        temperature : float
+        temperature : Tensor, shape ()
             tau of ``eat`` and ``gumbel``.
-        seed, first_sample : int
-            Source of the draws (`Draws`).
+        seed, first_sample : Tensor of int64, shape ()
+            Source of the draws (`Draws`). These three are in main memory: kernels are launched by their values.
         """
         draws = Draws(seed=seed, first_sample=first_sample)
         terms = elbo(self.model, images, self.estimator, draws=draws, temperature=temperature, indicator=self.indicator)

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Protocol
 
+from spiking_pvae.deploy import loaders
 from spiking_pvae.deploy.expected import as_traces, expected
 from spiking_pvae.deploy.export import Expect, expectation, write_files
 from spiking_pvae.deploy.exporters.manifest import Manifest
@@ -142,49 +143,6 @@ def prepare_export(target: str, load: Callable[[Path, Manifest], Runner]) -> Pre
     return prepare
 
 
-def load_nir(folder: Path, manifest: Manifest) -> Runner:
-    """Read an exact NIR export with the package's interpreter."""
-    from spiking_pvae.deploy.exporters.nir_files import load
-
-    return load(folder, manifest)
-
-
-def load_nirtorch(folder: Path, manifest: Manifest) -> Runner:
-    """Read an exact NIR export with nirtorch."""
-    from spiking_pvae.deploy.exporters.nir_files import load
-    from spiking_pvae.deploy.exporters.nir_torch import execute
-
-    return load(folder, manifest, execute=execute)
-
-
-def load_snntorch(folder: Path, manifest: Manifest) -> Runner:
-    """Rebuild snnTorch modules."""
-    from spiking_pvae.deploy.exporters.snntorch_files import load
-
-    return load(folder, manifest)
-
-
-def load_lava(folder: Path, manifest: Manifest) -> Runner:
-    """Run the exported Lava processes."""
-    from spiking_pvae.deploy.exporters.lava_files import LavaRunner
-
-    return LavaRunner(folder=folder, manifest=manifest, run_program=LAVA.run_program)
-
-
-def load_netx(folder: Path, manifest: Manifest) -> Runner:
-    """Run ``.net`` files by lava-dl."""
-    from spiking_pvae.deploy.exporters.netx_files import NetxRunner
-
-    return NetxRunner(folder=folder, manifest=manifest, run_program=LAVA.run_program)
-
-
-def load_sanafe(folder: Path, manifest: Manifest) -> Runner:
-    """Run the exported architecture and mapped network on SANA-FE."""
-    from spiking_pvae.deploy.exporters.sanafe_files import SanafeRunner
-
-    return SanafeRunner(folder=folder, manifest=manifest, run_program=SANAFE.run_program)
-
-
 BACKENDS: tuple[VerifyBackend, ...] = (
     VerifyBackend(
         name="reference",
@@ -207,36 +165,45 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         about="exact NIR file, run by the package's interpreter of NIR primitives",
         version=partial(distribution_version, "nir"),
         install=INSTALL,
-        prepare=prepare_export("nir", load_nir),
+        prepare=prepare_export("nir", loaders.load_nir),
     ),
     VerifyBackend(
         name="nirtorch",
         about="exact NIR file, run by nirtorch",
         version=partial(distribution_version, "nirtorch"),
         install=INSTALL,
-        prepare=prepare_export("nir", load_nirtorch),
+        prepare=prepare_export("nir", loaders.load_nirtorch),
     ),
     VerifyBackend(
         name="snntorch",
         about="torch modules of snnTorch neurons",
         version=partial(distribution_version, "snntorch"),
         install=INSTALL,
-        prepare=prepare_export("snntorch", load_snntorch),
+        prepare=prepare_export("snntorch", loaders.load_snntorch),
     ),
     VerifyBackend(
         name="lava",
         about="Lava processes of the spike-count neuron on Lava's CPU simulator",
         version=partial(LAVA.version, "lava-nc"),
         install=LAVA.install,
-        prepare=prepare_export("lava", load_lava),
+        prepare=prepare_export("lava", loaders.load_lava),
         most_samples=20,
+    ),
+    VerifyBackend(
+        name="lava-stock",
+        about="Lava's stock processes, for thresholds that are powers of two",
+        version=partial(LAVA.version, "lava-nc"),
+        install=LAVA.install,
+        prepare=prepare_export("lava-stock", loaders.load_stock),
+        schedules=("graded",),
+        most_samples=100,
     ),
     VerifyBackend(
         name="netx",
         about=".net files read by lava-dl, against a model of the form that they carry",
         version=partial(LAVA.version, "lava-dl", "lava-nc"),
         install=LAVA.install,
-        prepare=prepare_export("netx", load_netx),
+        prepare=prepare_export("netx", loaders.load_netx),
         expect=expectation("netx"),
         schedules=("graded",),
         most_samples=100,
@@ -246,7 +213,7 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         about=".net files of hard-reset neurons read by lava-dl, against a model of the form that they carry",
         version=partial(LAVA.version, "lava-dl", "lava-nc"),
         install=LAVA.install,
-        prepare=prepare_export("netx-cuba", load_netx),
+        prepare=prepare_export("netx-cuba", loaders.load_netx),
         expect=expectation("netx-cuba"),
         schedules=("streaming",),
         most_samples=20,
@@ -256,22 +223,12 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         about="SANA-FE on the exported architecture and mapped network: spikes, synops, packets and hops",
         version=partial(SANAFE.version, "sanafe"),
         install=SANAFE.install,
-        prepare=prepare_export("sanafe", load_sanafe),
+        prepare=prepare_export("sanafe", loaders.load_sanafe),
         expect=expectation("sanafe"),
         schedules=("unary",),
         most_samples=10,
     ),
 )
-
-LOADERS: dict[str, Callable[[Path, Manifest], Runner]] = {
-    "nir": load_nir,
-    "snntorch": load_snntorch,
-    "lava": load_lava,
-    "netx": load_netx,
-    "netx-cuba": load_netx,
-    "sanafe": load_sanafe,
-}
-"""The reader of each export target."""
 
 
 def chosen(names: tuple[str, ...]) -> tuple[VerifyBackend, ...]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from spiking_pvae.deploy.backends import BACKENDS, LOADERS, VerifyBackend
+from spiking_pvae.deploy.backends import BACKENDS, VerifyBackend
 from spiking_pvae.deploy.compare import Comparison, combine, compare
 from spiking_pvae.deploy.exporters.golden import read_golden
 from spiking_pvae.deploy.exporters.manifest import Manifest, read_manifest
 from spiking_pvae.deploy.exporters.traces import Int64
 from spiking_pvae.deploy.ir import Network
+from spiking_pvae.deploy.loaders import LOADERS
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import BackendError, InputError, LimitError, UnsupportedError
 

@@ -13,7 +13,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 
-TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "netx-cuba", "lava", "sanafe"]
+TargetName = Literal["nir", "nir-compat", "snntorch", "netx", "netx-cuba", "lava", "lava-stock", "sanafe"]
 HALVES = "the network's integer layers; the latents' counts are drawn by the reader from the accumulators"
 INSTALL = "pip install 'spiking-pvae[exports]'"
 
@@ -157,6 +157,16 @@ TARGETS: dict[TargetName, Target] = {
         module="lava_export",
         main="run_counts.py",
         notes=("Convolutions are written as dense matrices.",),
+    ),
+    "lava-stock": Target(
+        form="Lava's stock processes Dense and GradedReluVec, with the program that runs them: counts as payloads, "
+        "thresholds as powers of two, no biases and no largest counts; the latents' counts are drawn by the reader",
+        exact=True,
+        against="the reference simulator",
+        module="stock_export",
+        main="run_stock.py",
+        schedules=("graded",),
+        notes=("Convolutions are written as dense matrices; biases of layers that only sum are the reader's to add.",),
     ),
     "sanafe": Target(
         form="SANA-FE's architecture and mapped network: leaky_integrate_fire somas without leak and with soft reset, "

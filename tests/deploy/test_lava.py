@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from spiking_pvae.deploy import exponential, philox
-from spiking_pvae.deploy.backends import LOADERS, chosen
+from spiking_pvae.deploy.backends import chosen
 from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.expected import expected
 from spiking_pvae.deploy.export import export, random_messages
@@ -24,6 +24,7 @@ from spiking_pvae.deploy.exporters.sdnn import SdnnHalf, SdnnLayer, differences,
 from spiking_pvae.deploy.exporters.segments import segments
 from spiking_pvae.deploy.hosts import LAVA
 from spiking_pvae.deploy.ir import Bias, ConstantThreshold
+from spiking_pvae.deploy.loaders import LOADERS
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.verify import run_backend, verify_export
 from spiking_pvae.errors import BackendError, DamagedFileError, InputError, LimitError
@@ -121,6 +122,64 @@ def test_mutations_of_the_programs(name, schedule, old, new, layer, tmp_path, no
     assert first.layer == layer
     if name == "draw":
         assert first.sample == 3
+
+
+def stock_network(seed=3):
+    """Thresholds of one power of two a layer, no biases before them, and counts without a limit."""
+    network = networks.random_network(seed, hidden=(9, 7), bits=4, bias=False)
+    layers = list(network.layers)
+    for place, mantissa in ((0, 1), (1, 2)):
+        neuron = ConstantThreshold(mantissa=np.full(layers[place].neurons, mantissa, np.int32), n_max=2**23 - 1)
+        synapse = replace(layers[place].synapse, exponent=place)
+        layers[place] = replace(layers[place], neuron=neuron, synapse=synapse)
+    bias = Bias(mantissa=np.arange(layers[2].neurons).astype(np.int16) - 3, exponent=3)
+    layers[2] = replace(layers[2], bias=bias)
+    return replace(network, layers=tuple(layers))
+
+
+@needs_lava
+def test_stock_processes_equal_the_reference(nothing_left):
+    backend, network = chosen(("lava-stock",))[0], stock_network()
+    messages = random_messages(network, 40, 0)
+    verdict = run_backend(backend, network, messages, seed=4, schedule="graded", steps=1)
+    assert verdict.status == "equal", verdict
+    assert verdict.comparison.samples == 40
+    counts = expected(network, messages, seed=4, first_sample=0, schedule="graded", steps=1)["hidden1"]["count"]
+    assert len(np.unique(counts)) > 5
+    # One weight and one threshold off are reported where they are.
+    for place, name in ((0, "hidden0"), (1, "hidden1"), (2, "latents"), (3, "readout")):
+        layers = list(network.layers)
+        weight = layers[place].synapse.weight.copy()
+        weight[0] -= np.sign(weight[0])
+        layers[place] = replace(layers[place], synapse=replace(layers[place].synapse, weight=weight))
+        if name == "hidden1":
+            mantissa = np.full(7, 1, np.int32)
+            layers[place] = replace(layers[place], neuron=replace(layers[place].neuron, mantissa=mantissa))
+        mutant = replace(network, layers=tuple(layers))
+        broken = replace(
+            backend, prepare=lambda _, folder, mutant=mutant, **how: backend.prepare(mutant, folder, **how)
+        )
+        verdict = run_backend(broken, network, messages[:20], seed=4, schedule="graded", steps=1)
+        assert verdict.status == "different"
+        assert verdict.comparison.first.layer == name
+
+
+def test_stock_processes_refuse_by_name(tmp_path):
+    network = stock_network()
+    hidden = network.layers[1]
+    uneven = np.array([2] * 6 + [3], np.int32)
+    faults = {
+        r"'hidden1'.*192 exceeds one power of two": {"neuron": replace(hidden.neuron, mantissa=uneven)},
+        r"'hidden1'.*without a bias": {"bias": Bias(mantissa=np.ones(7, np.int16), exponent=0)},
+        r"'hidden1'.*largest count 9": {"neuron": replace(hidden.neuron, n_max=9)},
+        r"'hidden1'.*2\^8 exceeds 2\^7": {"neuron": replace(hidden.neuron, mantissa=np.full(7, 8, np.int32))},
+    }
+    for match, fault in faults.items():
+        layers = (network.layers[0], replace(hidden, **fault), *network.layers[2:])
+        with pytest.raises(LimitError, match=match):
+            export(replace(network, layers=layers), "lava-stock", tmp_path / "export")
+    with pytest.raises(InputError, match="schedule of a lava-stock export"):
+        export(network, "lava-stock", tmp_path / "export", schedule="unary")
 
 
 def netx():

@@ -10,7 +10,7 @@ import networks
 import pytest
 from test_exports import conv_network, dense_network
 
-from spiking_pvae.deploy.backends import LOADERS, chosen, load_sanafe
+from spiking_pvae.deploy.backends import chosen
 from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.export import export, random_messages, write_files
 from spiking_pvae.deploy.exporters.golden import read_golden
@@ -19,6 +19,7 @@ from spiking_pvae.deploy.exporters.sanafe_files import SanafeRunner, expected_sa
 from spiking_pvae.deploy.exporters.sanafe_form import build
 from spiking_pvae.deploy.hosts import SANAFE
 from spiking_pvae.deploy.ir import ConstantThreshold
+from spiking_pvae.deploy.loaders import LOADERS, load_sanafe
 from spiking_pvae.deploy.mapping import CoreMesh, routes
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.deploy.verify import run_backend, verify_export

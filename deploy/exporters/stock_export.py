@@ -25,7 +25,7 @@ PROGRAM = "run_stock.py"
 FILES = (PROGRAM, "shared.py", "shim.py", "processes/__init__.py", "processes/streams.py")
 MOST_SHIFT = 7
 """Dense has a weight exponent of 4 bits, -8 .. 7, one of which undoes the factor 2 of signed weights."""
-REMEDY = "Convert with --thresholds power-of-two and without biases, or export to lava."
+REMEDY = "Convert with --threshold power-of-two and without biases, or export to lava."
 
 
 def shift(layer: Layer) -> int:

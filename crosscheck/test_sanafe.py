@@ -13,10 +13,10 @@ import pytest
 from networks import random_network, trained_network
 
 from spiking_pvae.deploy import Network, simulate
-from spiking_pvae.deploy.backends import load_sanafe
 from spiking_pvae.deploy.export import write_files
 from spiking_pvae.deploy.exporters.sanafe_export import write
 from spiking_pvae.deploy.hosts import SANAFE
+from spiking_pvae.deploy.loaders import load_sanafe
 from spiking_pvae.deploy.mapping import routes
 from spiking_pvae.energy import CoreMesh, count
 from spiking_pvae.types import FloatArray

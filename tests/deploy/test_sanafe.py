@@ -15,15 +15,12 @@ from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.export import export, random_messages, write_files
 from spiking_pvae.deploy.exporters.golden import read_golden
 from spiking_pvae.deploy.exporters.sanafe_export import write
-from spiking_pvae.deploy.exporters.sanafe_files import SanafeRunner, expected_sanafe
-from spiking_pvae.deploy.exporters.sanafe_form import build
+from spiking_pvae.deploy.exporters.sanafe_files import expected_sanafe
 from spiking_pvae.deploy.hosts import SANAFE
 from spiking_pvae.deploy.ir import ConstantThreshold
 from spiking_pvae.deploy.loaders import LOADERS, load_sanafe
-from spiking_pvae.deploy.mapping import CoreMesh, routes
-from spiking_pvae.deploy.simulate import simulate
+from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.deploy.verify import run_backend, verify_export
-from spiking_pvae.energy import count
 from spiking_pvae.errors import BackendError, DamagedFileError, InputError, LimitError
 
 REQUIRED = os.environ.get("SPIKING_PVAE_REQUIRE_BACKENDS") == "1"
@@ -74,25 +71,6 @@ def test_sanafe_equals_the_reference(name):
     expected = expected_sanafe(network, messages, seed=11, first_sample=0, schedule="unary", steps=STEPS, mesh=mesh)
     for quantity in ("synops", "packets", "hops"):
         assert sum(int(values[quantity].sum()) for values in expected.values() if quantity in values) > 0
-
-
-@needs_sanafe
-def test_counts_are_those_that_energy_prices(tmp_path):
-    """SANA-FE's totals against `simulate`, `energy.count` and the core mapping."""
-    network = networks.random_network(5, hidden=(9,))
-    images = networks.random_images(2, 6)
-    record = simulate(network, images, seed=3, schedule="unary", steps=STEPS)
-    operations = count(network, record)
-    manifest = write_files(network, "sanafe", tmp_path, schedule="unary", steps=STEPS)
-    runner = SanafeRunner(folder=tmp_path, manifest=manifest, run_program=SANAFE.run_program)
-    found = runner(network.input.encode(images), seed=3, first_sample=0)
-    assert sum(int(values["synops"].sum()) for values in found.values()) == operations.spike_synops
-    mesh = build(network, STEPS).mesh
-    for (source, route), tally in zip(routes(network, mesh).items(), record.tallies, strict=False):
-        spikes = tally.spikes.sum(0)
-        assert (found[source]["count"].sum(0) == spikes).all()
-        assert found[source]["packets"].sum() == spikes @ route.packets
-        assert found[source]["hops"].sum() == spikes @ (route.east_west + route.north_south)
 
 
 MUTATIONS = {

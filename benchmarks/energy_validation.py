@@ -31,6 +31,9 @@ does, and compares.
 TAIL = """
 Not predicted: Loihi's 2.5 uJ an MNIST inference (400-400-10) and 0.27 mJ a keyword (390-256-256-29; Blouw 2019). Their
 publications give the energy without the number of spikes and steps, so a comparison would have a free parameter.
+
+The publications themselves were not at hand: the measured figures, and the counts behind them, are as quoted from them
+in github.com/dyigitpolat/mimarsinan, docs/research/physics. `spiking-pvae hardware NAME` says the same of every price.
 """
 
 

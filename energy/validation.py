@@ -67,9 +67,9 @@ class Outcome:
         return self.predicted.value / self.case.published - 1
 
 
-MEROLLA = "Merolla et al., Science 345, 2014"
-FRENKEL = "Frenkel et al., IEEE TBioCAS 13(1), 2019"
-FRADY = "Frady et al., Neuromorphic nearest-neighbor search using Intel's Pohoiki Springs, 2020"
+AKOPYAN = "Akopyan et al., TrueNorth, IEEE TCAD 34(10), 2015, Fig. 17"
+FRENKEL = "Frenkel et al., IEEE TBioCAS 13(1), 2019, section IV-A"
+FRADY = "Frady et al., Neuromorphic nearest neighbor search using Intel's Pohoiki Springs, NICE 2020, Table 2"
 TRUENORTH_SYNAPSES = 1_048_576 * 128
 KNN_NEURONS, KNN_STEPS = 76_800, 60
 
@@ -85,7 +85,7 @@ def _truenorth(hertz: float, watts: float) -> list[Case]:
             counts={"synop": synops, "static_power": 1.0},
             published=watts,
             unit="W",
-            source=MEROLLA,
+            source=AKOPYAN,
         ),
         Case(
             name=point,
@@ -94,7 +94,7 @@ def _truenorth(hertz: float, watts: float) -> list[Case]:
             counts={"synop": synops},
             published=watts,
             unit="W",
-            source=MEROLLA,
+            source=AKOPYAN,
             remark="26 pJ holds at the 20 Hz point only: the constant power is in it",
         ),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from spiking_pvae import pruning
 from spiking_pvae.cli.main import main
 from spiking_pvae.energy import budget
 from spiking_pvae.energy.budget import BudgetOutcome, Measured
@@ -116,9 +117,17 @@ def test_an_interrupted_search_goes_on_past_the_trainings_that_are_there(
     call(capsys, "evaluate", broken)
 
     interrupted = False
-    assert (broken / "budget-trainings" / "01" / "run.json").is_file()
+    trained = pruning.prune
+    betas = []
+
+    def counted(model: Any, *arguments: Any, **options: Any) -> Any:
+        betas.append(model.config.beta)
+        return trained(model, *arguments, **options)
+
+    monkeypatch.setattr(pruning, "prune", counted)
     code, resumed = call(capsys, "train", *SMALL, *wanted, "--out", broken, "--resume")
     assert code == 0
+    assert betas == [4.0]  # the training at 2 was there
     assert resumed["budget"] == whole["budget"]
     assert {key: resumed[key] for key in ("epochs", "steps", "nelbo")} == {
         key: whole[key] for key in ("epochs", "steps", "nelbo")

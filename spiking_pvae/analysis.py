@@ -147,3 +147,24 @@ def ablate(model: VAE, images: FloatArray, latents: Sequence[int], *, seed: int 
         return squared_error(batch, model.decode(posterior.mean * kept)) + spread
 
     return float(_each(model, images, error).double().mean())
+
+
+def ablation_curve(model: VAE, images: FloatArray, order: IntArray, kept: Sequence[int], *, seed: int = 0) -> Float64:
+    """Return the expected squared error when only the first so many latents of an order are heard.
+
+    Parameters
+    ----------
+    model : VAE
+    images : ndarray of float32
+    order : ndarray of int64, shape (latents,)
+        As of `dictionary`: the most informative first.
+    kept : sequence of int
+        Numbers of latents to keep; 0 gives the error of a silent model.
+    seed : int
+        As of `ablate`.
+
+    Returns
+    -------
+    ndarray of float64, shape (len(kept),)
+    """
+    return np.array([ablate(model, images, order[count:].tolist(), seed=seed) for count in kept])

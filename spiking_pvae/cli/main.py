@@ -16,6 +16,7 @@ COMMANDS = {
     "train": ("Train", "train a P-VAE"),
     "prune": ("Prune", "fewer synapses for a trained model, with fine-tuning"),
     "evaluate": ("Evaluate", "held-out numbers of a trained model"),
+    "inspect": ("Inspect", "pictures and a table of a trained model's latents"),
     "convert": ("Convert", "integer spike-count network of a trained model, and what the conversion costs"),
     "check": ("Check", "hardware budget of an integer network on a chip"),
     "simulate": ("Simulate", "spike counts of an integer network"),

@@ -171,40 +171,6 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(tensors=tensors, **state)
 
 
-def resumable(folder: Path, settings: dict[str, Any]) -> Checkpoint | None:
-    """Read the checkpoint of a folder, if it has one.
-
-    Raises
-    ------
-    InputError
-        It belongs to other settings or data.
-    DamagedFileError
-        It is damaged.
-    """
-    if not (folder / CHECKPOINT).is_file():
-        return None
-    checkpoint = load_checkpoint(folder)
-    was, now = _flat(checkpoint.settings), _flat(settings)
-    changed = [key for key in sorted(was | now) if was.get(key) != now.get(key)]
-    if changed:
-        raise InputError(
-            "resumed run",
-            given=", ".join(f"{key} {now.get(key)} instead of {was.get(key)}" for key in changed),
-            allowed="the settings and the data it was started with",
-            remedy="Give the same options, or another folder.",
-        )
-    return checkpoint
-
-
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """Name every setting ``group.name``."""
-    return {
-        f"{group}.{name}": value
-        for group, values in settings.items()
-        for name, value in (values.items() if isinstance(values, dict) else [("value", values)])
-    }
-
-
 def save_run(folder: Path, run: Run) -> None:
     """Write the finished model and the manifest of its run."""
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in run.model.state_dict().items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from spiking_pvae.cli.energy import DEFAULT_HARDWARE
 from spiking_pvae.cli.report import versions
 from spiking_pvae.cli.simulate import simulate
 from spiking_pvae.cli.terminal import Terminal, jsonable, table
-from spiking_pvae.cli.train import Train, train
+from spiking_pvae.cli.train import Train, resumed, train
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy.quantize import QuantizeConfig
 from spiking_pvae.quantities import duration, quantity
@@ -39,8 +40,16 @@ class Run(Command):
     quantize: tyro.conf.OmitArgPrefixes[QuantizeConfig] = field(default_factory=QuantizeConfig)
     hardware: str = DEFAULT_HARDWARE
     """Name of an energy preset (spiking-pvae hardware) or path of a TOML file."""
+    resume: bool = False
+    """Continue the training in the run folder, with its data and settings, and do all that follows it."""
     force: bool = False
     """Write into a folder that holds files."""
+
+    @classmethod
+    def defaults(cls, options: Sequence[str]) -> Run | None:
+        """Return the settings of the run to go on with."""
+        started = resumed(options)
+        return None if started is None else cls(data=started.data, model=started.model, train=started.train)
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Do every step and print the summary."""
@@ -54,17 +63,26 @@ class Run(Command):
 
         preset = load_preset(self.hardware)
         out = self.out or next(path for n in itertools.count(1) if not (path := Path("runs") / f"run-{n}").exists())
-        prepare_folder(out, force=self.force)
+        prepare_folder(out, force=self.force, resume=self.resume)
         dataset = load_data(self.data, self.data_folder, terminal)
-        options = Train(out=out, data=self.data, model=self.model, train=self.train, force=self.force)
-        trained = train(dataset, options, terminal)
+        options = Train(
+            out=out,
+            data=self.data,
+            data_folder=self.data_folder,
+            model=self.model,
+            train=self.train,
+            resume=self.resume,
+            force=self.force,
+        )
+        trained = train(dataset, options, terminal, command="run")
         run = load_run(out)
         model = run.model
         evaluated = evaluate(model, dataset.validation).to_json()
-        converted = convert(model, dataset, self.quantize, out / "network", terminal, force=self.force)
+        again = self.force or self.resume
+        converted = convert(model, dataset, self.quantize, out / "network", terminal, force=again)
         network = load_network(out / "network")
         record, simulated = simulate(network, dataset.validation.images, terminal)
-        save_recording(network, record, out / "record", force=self.force)
+        save_recording(network, record, out / "record", force=again)
         report = estimate(network, record, preset)
         result = {
             "run_dir": str(out),

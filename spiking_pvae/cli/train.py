@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -17,6 +18,9 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.quantities import duration
 from spiking_pvae.recipes import RecipeName, find_recipe
 from spiking_pvae.types import Dataset
+
+if TYPE_CHECKING:
+    from spiking_pvae.resuming import Started
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +47,22 @@ class Train(Command):
     train: tyro.conf.OmitArgPrefixes[TrainConfig] = field(default_factory=TrainConfig)
     budget: tyro.conf.OmitArgPrefixes[BudgetOptions] = field(default_factory=BudgetOptions)
     resume: bool = False
-    """Continue from the last checkpoint in the run folder, or with an interrupted search for an energy budget."""
+    """Continue from the last checkpoint in the run folder, or with an interrupted search for an energy budget; data and
+    settings are the folder's, and options must not differ from them."""
     force: bool = False
     """Write into a folder that holds files; a run in it is taken away before the training begins."""
 
     @classmethod
     def defaults(cls, options: Sequence[str]) -> Train | None:
-        """Return the settings of the recipe among the options."""
-        name = chosen_recipe(options)
-        if name is None:
-            return None
-        recipe = find_recipe(name)
-        return cls(out=tyro.MISSING, recipe=recipe.name, model=recipe.model, train=recipe.train)
+        """Return the settings of the run to go on with, or of the recipe among the options."""
+        started, name = resumed(options), value_of("--recipe", options)
+        recipe = None if name is None else find_recipe(name)
+        if started is None:
+            if recipe is None:
+                return None
+            return cls(out=tyro.MISSING, recipe=recipe.name, model=recipe.model, train=recipe.train)
+        chosen = recipe or started  # a recipe that contradicts the run is refused as other options are
+        return cls(out=tyro.MISSING, data=started.data, model=chosen.model, train=chosen.train)
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Train, save, print a summary."""
@@ -85,17 +93,29 @@ class Train(Command):
         return 0 if result.get("budget", {}).get("met", True) else 1
 
 
-def chosen_recipe(options: Sequence[str]) -> str | None:
-    """Find the value of --recipe among options that are not yet parsed."""
+def value_of(name: str, options: Sequence[str]) -> str | None:
+    """Find the value of an option among options that are not yet parsed."""
     for place, option in enumerate(options):
         flag, given, value = option.partition("=")
-        if flag == "--recipe":
+        if flag == name:
             return value if given else next(iter(options[place + 1 :]), None)
     return None
 
 
-def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any]:
-    """Train a model into a run folder and return its summary."""
+def resumed(options: Sequence[str]) -> Started | None:
+    """Read what the run was started with that unparsed options go on with, if they do."""
+    if "--resume" not in options:
+        return None
+    out = value_of("--out", options)
+    if out is None:
+        raise InputError("resume", given="no folder", allowed="--resume beside --out, the run's folder")
+    from spiking_pvae.resuming import started_with
+
+    return started_with(Path(out))
+
+
+def train(dataset: Dataset, options: Train, terminal: Terminal, *, command: str = "train") -> dict[str, Any]:
+    """Train a model into a run folder and return its summary; `command` goes on after a stop."""
     from spiking_pvae.checkpoint import prepare_folder
     from spiking_pvae.devices import choose_device, require_memory
     from spiking_pvae.model import build_model
@@ -105,8 +125,6 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
     device = choose_device(options.train.device)
     if process_rank() == 0:
         prepare_folder(options.out, force=options.force, resume=options.resume)
-    if options.resume and not (options.out / "checkpoint.safetensors").is_file():
-        raise InputError("resume", given=f"no checkpoint in {options.out}", allowed="a folder that training wrote")
     model = build_model(options.model, dataset.shape, seed=options.train.seed)
     terminal.say(
         f"Training {options.model.encoder} | {options.model.decoder} {options.model.model} VAE, "
@@ -123,7 +141,8 @@ def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any
             run = fit(model, dataset, options.train, out=options.out, resume=options.resume, report=report)
         except KeyboardInterrupt:
             saved = (options.out / "checkpoint.safetensors").is_file()
-            way_on = f"Go on with: spiking-pvae train --resume --out {options.out}, and the options of this training."
+            folder = "" if options.data_folder is None else f" --data-folder {shlex.quote(str(options.data_folder))}"
+            way_on = f"Go on with: spiking-pvae {command} --resume --out {shlex.quote(str(options.out))}{folder}"
             terminal.say(f"Stopped. {way_on if saved else 'It had just begun, so nothing was saved.'}")
             raise
     last = run.history[run.epoch - 1]

@@ -15,10 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from spiking_pvae.checkpoint import Run, clear_run, resumable, save_run
+from spiking_pvae.checkpoint import Run, clear_run, save_run
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.errors import InputError
 from spiking_pvae.model import VAE
+from spiking_pvae.resuming import resumable
 from spiking_pvae.schedules import learning_rate, temperature, warm_beta
 from spiking_pvae.training.averaging import copied, holding, update_average
 from spiking_pvae.training.feeding import Batch, derived_seed

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sets
+from safetensors.numpy import load_file
 
 from spiking_pvae.cli.main import COMMANDS, main
 
@@ -212,4 +213,41 @@ def test_interrupt(job, tmp_path, monkeypatch, capsys):
     assert main([*options, "--force"]) == 130
     assert "--resume" in capsys.readouterr().err
     monkeypatch.setattr(loop, "held_out", original)
-    assert main([*options, "--resume"]) == 0
+    going_on = ["train", "--resume", "--out", str(tmp_path / "r")]
+    assert main([*going_on, "--learning-rate", "0.5", "--data", "digits"]) == 2
+    refused = capsys.readouterr().err
+    assert "train.learning_rate 0.5 instead of 0.01" in refused
+    assert "data.name digits instead of" in refused
+    assert main([*going_on, "--recipe", "paper"]) == 2
+    assert "train.optimizer adamax instead of adam" in capsys.readouterr().err
+    assert main([*going_on, "--latents", "8"]) == 0
+    whole = [str(tmp_path / "whole") if word == str(tmp_path / "r") else word for word in options]
+    assert main(whole) == 0
+    stopped, unbroken = (load_file(tmp_path / name / "model.safetensors") for name in ("r", "whole"))
+    assert stopped.keys() == unbroken.keys()
+    assert all(np.array_equal(stopped[name], unbroken[name]) for name in stopped)
+
+
+def test_the_main_job_goes_on(job, tmp_path, capsys, monkeypatch):
+    from spiking_pvae.training import loop
+
+    original, looks = loop.held_out, []
+
+    def interrupted(*arguments):
+        looks.append(1)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "held_out", interrupted)
+    monkeypatch.setitem(loop.fit.__kwdefaults__, "checkpoint_seconds", 0.0)
+    options = ["--data", str(job / "edges ü.npy"), "--latents", "8", "--epochs", "3", "--batch-size", "50"]
+    out = tmp_path / "a run"
+    assert main(["run", *options, "--device", "cpu", "--out", str(out)]) == 130
+    assert f"spiking-pvae run --resume --out '{out}'" in capsys.readouterr().err
+    assert main(["run", "--resume"]) == 2
+    assert "--out" in capsys.readouterr().err
+    for _ in range(2):  # the second goes on with a finished one
+        assert main(["run", "--resume", "--out", str(out), "--quiet"]) == 0
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["train"]["epochs"], summary["evaluate"]["latents"]) == (3, 8)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from spiking_pvae.deploy import simulate
-from spiking_pvae.deploy.ir import Conv2d, Dense, Network
+from spiking_pvae.deploy.ir import Conv2d, Dense, Network, Sparse
 from spiking_pvae.types import FloatArray
 
 
@@ -20,8 +20,9 @@ def torch_layer(synapse: object) -> nn.Module:
     raise TypeError(type(synapse).__name__)
 
 
-@torch_layer.register
-def _(synapse: Dense) -> nn.Module:
+@torch_layer.register(Dense)
+@torch_layer.register(Sparse)
+def _(synapse: Dense | Sparse) -> nn.Module:
     layer = nn.Linear(synapse.inputs, synapse.outputs, bias=False)
     layer.weight.data = torch.from_numpy(synapse.weight.astype(np.float32))
     return layer

@@ -92,6 +92,20 @@ def estimate(
         seconds=seconds,
         clock_hz=clock_hz,
     )
+    return _report(network, record, preset, floats, done, mapping=mapping, seed=seed)
+
+
+def _report(
+    network: Network,
+    record: SpikeRecord,
+    preset: Preset,
+    floats: Preset,
+    done: Account,
+    *,
+    mapping: MappingKind,
+    seed: int,
+) -> EnergyReport:
+    """Turn an account into means an inference."""
     ops, samples = done.ops, done.ops.samples
     neurons = joules_by_neuron(network, record, ops, prices=done.prices, routes=done.routes, factors=done.factors)
     latents = _latents(network, record, done, neurons[network.latent.name])

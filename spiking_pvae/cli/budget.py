@@ -14,6 +14,7 @@ from spiking_pvae.types import Dataset
 
 if TYPE_CHECKING:
     from spiking_pvae.checkpoint import Run
+    from spiking_pvae.energy.budget import Measured
 
 SAMPLES = 2000
 """Held-out images behind a measurement."""
@@ -46,6 +47,103 @@ def require_readable(options: BudgetOptions) -> None:
         load_preset(options.hardware)
 
 
+class Search:
+    """The trainings of a search for a budget, one a beta, each in a folder of its own and priced after conversion.
+
+    Parameters
+    ----------
+    model : VAE
+        Where the search starts.
+    dataset : Dataset
+    train : TrainConfig
+        How the model was trained.
+    options : BudgetOptions
+    trainings : Path
+        Folder of their folders; trainings that are there are not repeated.
+    terminal : Terminal
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        dataset: Dataset,
+        *,
+        train: TrainConfig,
+        options: BudgetOptions,
+        trainings: Path,
+        terminal: Terminal,
+    ) -> None:
+        from spiking_pvae.energy import load_preset
+        from spiking_pvae.energy.budget import parse_joules
+
+        assert options.energy_budget is not None
+        self.budget, self.preset = parse_joules(options.energy_budget), load_preset(options.hardware)
+        self.dataset, self.train, self.epochs = dataset, train, options.budget_epochs
+        self.trainings, self.terminal = trainings, terminal
+        self.states = {model.config.beta: model}
+        self.numbers: dict[str, Any] = dict.fromkeys(SPENT, 0)
+
+    @property
+    def trained(self) -> int:
+        """Number of trainings so far."""
+        return len(self.states) - 1
+
+    def folder(self, number: int) -> Path:
+        """Return the folder of a training, from 1."""
+        return self.trainings / f"{number:02d}"
+
+    def priced(self, beta: float) -> Measured:
+        """Convert the model of a beta and measure it on held-out images."""
+        from spiking_pvae.deploy import convert, simulate
+        from spiking_pvae.energy import estimate
+        from spiking_pvae.energy.budget import Measured
+
+        network = convert(self.states[beta], self.dataset.calibration())
+        record = simulate(network, self.dataset.validation.images[:SAMPLES])
+        report = estimate(network, record, self.preset)
+        joules = report.joules_per_inference.value
+        self.terminal.say(f"beta {beta:.4g}: {quantity(joules, 'J')} an inference, budget {quantity(self.budget, 'J')}")
+        return Measured(beta=beta, joules=joules, latent_joules=float(report.latents.joules.sum()))
+
+    def measure(self, beta: float) -> Measured:
+        """Train on at a beta, or take the training that is there, and measure it."""
+        folder = self.folder(len(self.states))
+        run = self._kept(folder, beta) or self._trained_on(folder, beta)
+        self.states[beta] = run.model
+        last = run.history[-1]
+        self.numbers.update(
+            epochs=self.numbers["epochs"] + len(run.history),
+            steps=self.numbers["steps"] + run.steps,
+            seconds=self.numbers["seconds"] + run.seconds,
+            objective=last["val_objective"],
+            nelbo=last["val_mse"] + last["val_kl"],
+            mse=last["val_mse"],
+            kl=last["val_kl"],
+        )
+        return self.priced(beta)
+
+    def _kept(self, folder: Path, beta: float) -> Run | None:
+        from spiking_pvae.checkpoint import load_run
+
+        if not (folder / "run.json").is_file():
+            return None
+        run = load_run(folder)
+        return run if run.model.config.beta == beta and run.train.epochs == self.epochs else None
+
+    def _trained_on(self, folder: Path, beta: float) -> Run:
+        from spiking_pvae.model import build_model
+        from spiking_pvae.prune_config import PruneConfig
+        from spiking_pvae.pruning import prune
+
+        # Latents that fell silent at a larger beta come back slowly, so the way leads up from a smaller one.
+        start = self.states[max((tried for tried in self.states if tried <= beta), default=min(self.states))]
+        again = build_model(replace(start.config, beta=beta), self.dataset.shape)
+        again.load_state_dict(start.state_dict())
+        folder.mkdir(parents=True, exist_ok=True)
+        held = PruneConfig(encoder_keep=1.0, decoder_keep=1.0, epochs=self.epochs, learning_rate=0.005)
+        return prune(again, self.dataset, self.train, held, out=folder)
+
+
 def meet(
     model: Any,
     dataset: Dataset,
@@ -68,89 +166,34 @@ def meet(
         numbers of the last.
     """
     from spiking_pvae.checkpoint import adopt_run
-    from spiking_pvae.deploy import convert, simulate
-    from spiking_pvae.energy import estimate, load_preset
-    from spiking_pvae.energy.budget import Measured, meet_budget, parse_joules
-    from spiking_pvae.model import build_model
-    from spiking_pvae.prune_config import PruneConfig
-    from spiking_pvae.pruning import prune
+    from spiking_pvae.energy.budget import meet_budget
 
-    assert options.energy_budget is not None
-    budget, preset = parse_joules(options.energy_budget), load_preset(options.hardware)
-    images = dataset.validation.images[:SAMPLES]
-    states = {model.config.beta: model}
-    held = PruneConfig(encoder_keep=1.0, decoder_keep=1.0, epochs=options.budget_epochs, learning_rate=0.005)
-    numbers: dict[str, Any] = dict.fromkeys(SPENT, 0)
     trainings = out / TRAININGS
     if not resume:
         shutil.rmtree(trainings, ignore_errors=True)
-
-    def priced(beta: float) -> Measured:
-        network = convert(states[beta], dataset.calibration())
-        report = estimate(network, simulate(network, images), preset)
-        found = Measured(
-            beta=beta,
-            joules=report.joules_per_inference.value,
-            latent_joules=float(report.latents.joules.sum()),
-        )
-        terminal.say(f"beta {beta:.4g}: {quantity(found.joules, 'J')} an inference, budget {quantity(budget, 'J')}")
-        return found
-
-    def measure(beta: float) -> Measured:
-        folder = trainings / f"{len(states):02d}"
-        run = kept_training(folder, beta, held.epochs)
-        if run is None:
-            # Latents that fell silent at a larger beta come back slowly, so the way leads up from a smaller one.
-            start = states[max((tried for tried in states if tried <= beta), default=min(states))]
-            again = build_model(replace(start.config, beta=beta), dataset.shape)
-            again.load_state_dict(start.state_dict())
-            folder.mkdir(parents=True, exist_ok=True)
-            run = prune(again, dataset, train, held, out=folder)
-        states[beta] = run.model
-        last = run.history[-1]
-        numbers.update(
-            epochs=numbers["epochs"] + len(run.history),
-            steps=numbers["steps"] + run.steps,
-            seconds=numbers["seconds"] + run.seconds,
-            objective=last["val_objective"],
-            nelbo=last["val_mse"] + last["val_kl"],
-            mse=last["val_mse"],
-            kl=last["val_kl"],
-        )
-        return priced(beta)
-
+    search = Search(model, dataset, train=train, options=options, trainings=trainings, terminal=terminal)
     try:
-        outcome = meet_budget(measure, budget, priced(model.config.beta))
+        outcome = meet_budget(search.measure, search.budget, search.priced(model.config.beta))
     except KeyboardInterrupt:
         terminal.say(
-            f"Stopped. {out} holds the model from before the search; {len(states) - 1} trainings of the search are "
+            f"Stopped. {out} holds the model from before the search; {search.trained} trainings of the search are "
             "kept beside it. Go on with the same command and --resume."
         )
         raise
-    if len(states) > 1:
-        adopt_run(out, trainings / f"{len(states) - 1:02d}")
+    if search.trained:
+        adopt_run(out, search.folder(search.trained))
     shutil.rmtree(trainings, ignore_errors=True)
     if not outcome.met:
         way = (
             "Take synapses away first: spiking-pvae prune RUN --energy-budget ..."
-            if outcome.least >= budget
+            if outcome.least >= search.budget
             else "Choose a budget nearer to what the network uses."
         )
         terminal.say(
-            f"The budget of {quantity(budget, 'J')} can't be met. {outcome.reason} "
+            f"The budget of {quantity(search.budget, 'J')} can't be met. {outcome.reason} "
             f"The least, with silent latents, is {quantity(outcome.least, 'J')}. {way}"
         )
-    return {**numbers, "budget": {"hardware": preset.name, **outcome.to_json()}}
-
-
-def kept_training(folder: Path, beta: float, epochs: int) -> Run | None:
-    """Return a finished training of an interrupted search, or None where there is none at this beta."""
-    from spiking_pvae.checkpoint import load_run
-
-    if not (folder / "run.json").is_file():
-        return None
-    run = load_run(folder)
-    return run if run.model.config.beta == beta and run.train.epochs == epochs else None
+    return {**search.numbers, "budget": {"hardware": search.preset.name, **outcome.to_json()}}
 
 
 def added(first: dict[str, Any], further: dict[str, Any]) -> dict[str, Any]:

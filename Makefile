@@ -89,8 +89,9 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 	.venv-bench-brian/bin/python -m pip install --quiet brian2==2.9.0 'numpy<2.4'
 	@touch $@
 
-bench: .venv-bench/.ready  ## the simulator beside its peers, each in an environment of its own
-	OMP_NUM_THREADS=1 .venv-bench/bin/python benchmarks/simulate.py --brian .venv-bench-brian/bin/python
+bench: .venv-bench/.ready $(LAVA)/.ready  ## the simulator beside its peers, each in an environment of its own
+	OMP_NUM_THREADS=1 .venv-bench/bin/python benchmarks/simulate.py \
+		--brian .venv-bench-brian/bin/python --lava $(LAVA)/bin/python
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) $(LAVA) $(SANAFE) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \

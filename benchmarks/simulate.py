@@ -5,7 +5,9 @@
 W1 is 784 -> 512 -> 256 integrate-and-fire neurons with weights ~ N(0, 20) rounded to 8 bits, thresholds 388 and 320,
 Bernoulli input spikes and T = 32 steps; W2 is 256 -> 512 alone. Peers get float tensors made beforehand; ours gets
 bytes and packs them within the measured time. In each round every tool runs for the same time in turn. Times are
-processor seconds of the one thread, since the machine may be shared. Writes results/simulate.json and .png.
+processor seconds of the one thread, since the machine may be shared; Brian2 and Lava's simulator run in interpreters of
+their own, once a round. Trained networks run beside the same tools, and a million inferences of one from the command
+line. Writes results/simulate.json and .png.
 """
 
 from __future__ import annotations
@@ -14,14 +16,13 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,15 +30,16 @@ import torch
 from numpy.typing import NDArray
 from peers import BUILDERS, EXACT
 from roofline import roofline
-from trained import trained_network
+from timing import Elsewhere, medians, power_law, ratios, timed
+from trained import MODELS, beside, million, train
 
 from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
+from spiking_pvae.deploy.kernels import dense, events
 from spiking_pvae.deploy.raster import RasterNetwork
 
 RESULTS = Path(__file__).parent / "results"
 W1, W2 = ((784, 512, 256), (388, 320)), ((256, 512), (388,))
 STEPS = 32
-SLICE_S = 0.05
 DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 Workload = tuple[Sequence[int], Sequence[int]]
 
@@ -67,25 +69,15 @@ def raster_of(samples: int, inputs: int, density: float, steps: int = STEPS) -> 
     return (np.random.default_rng(1).random((samples, steps, inputs)) < density).astype(np.uint8)
 
 
-def timed(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, NDArray[np.float64]]:
-    """Run every tool in turn for SLICE_S at least, `rounds` times; return the seconds of a call by round."""
-    calls = {}
-    for name, run in runs.items():
-        run()
-        started = time.process_time()
-        run()
-        calls[name] = max(1, round(SLICE_S / max(time.process_time() - started, 1e-6)))
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            started = time.process_time()
-            for _ in range(calls[name]):
-                run()
-            times[name].append((time.process_time() - started) / calls[name])
-    return {name: np.array(values) for name, values in times.items()}
-
-
-def beside_peers(workload: Workload, samples: int, density: float, names: Sequence[str], rounds: int) -> dict[str, Any]:
+def beside_peers(
+    workload: Workload,
+    samples: int,
+    density: float,
+    names: Sequence[str],
+    *,
+    rounds: int,
+    elsewhere: Mapping[str, Elsewhere] | None = None,
+) -> dict[str, Any]:
     """Measure ours and peers on one workload; count the spikes in which exact peers differ."""
     made = layers(workload)
     weights = [torch.tensor(layer.synapse.weight, dtype=torch.float32) for layer in made]  # type: ignore[union-attr]
@@ -102,27 +94,28 @@ def beside_peers(workload: Workload, samples: int, density: float, names: Sequen
         if name in EXACT:
             different[name] = int((simulate(values).to(torch.uint8) != spikes).sum())
         runs[name] = lambda simulate=simulate: simulate(values)
-    seconds = {name: float(np.median(values)) for name, values in timed(runs, rounds).items()}
-    events = int(raster.sum()) * workload[0][1]
-    events += sum(int(out.counts.sum()) * size for out, size in zip(outputs, workload[0][2:], strict=False))
+    times = timed(runs, rounds, elsewhere)
+    against = ratios(times, "ours")
+    synaptic = int(raster.sum()) * workload[0][1]
+    synaptic += sum(int(out.counts.sum()) * size for out, size in zip(outputs, workload[0][2:], strict=False))
     return {
         "samples": samples,
         "density": density,
         "hidden_density": [float(out.counts.mean()) / STEPS for out in outputs],
-        "events": events,
-        "milliseconds": {name: 1e3 * value for name, value in seconds.items()},
-        "times_ours": {name: value / seconds["ours"] for name, value in seconds.items()},
-        "events_per_second": events / seconds["ours"],
+        "events": synaptic,
+        "milliseconds": medians(times, 1e3),
+        "times_ours": {name: ratio["median"] for name, ratio in against.items()},
+        "times_ours_range": {name: [ratio["least"], ratio["largest"]] for name, ratio in against.items()},
+        "events_per_second": synaptic / float(np.median(times["ours"])),
         "different_spikes": different,
     }
 
 
 def scaling(rounds: int) -> dict[str, Any]:
-    """Vary steps, batch, events and width one at a time; for events, over the cost of no spike at all."""
+    """Vary steps, batch, events and width one at a time."""
     network = RasterNetwork(layers(W1))
     single = RasterNetwork(layers(((784, 512), (388,))))
-    empty = raster_of(64, 784, 0.0)
-    sparse = [raster_of(64, 784, density) for density in (0.05, 0.1, 0.2, 0.3)]
+    sparse = [raster_of(64, 784, density) for density in (0.02, 0.05, 0.1, 0.2, 0.3)]
     batch = raster_of(32, 784, 0.1)
     axes: dict[str, list[tuple[float, Callable[[], Any]]]] = {
         "steps": [(t, partial(network, raster_of(16, 784, 0.1, t))) for t in (32, 64, 128, 256, 512)],
@@ -132,25 +125,29 @@ def scaling(rounds: int) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for axis, points in axes.items():
-        runs = {str(size): run for size, run in points} | {"nothing": partial(single, empty)}
-        least = {name: float(values.min()) for name, values in timed(runs, rounds).items()}
-        nothing = least.pop("nothing")
-        seconds = [value - nothing if axis == "events" else value for value in least.values()]
-        sizes = [size for size, _ in points]
-        slope = float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0])
-        straight = float(np.corrcoef(sizes, seconds)[0, 1] ** 2)
-        found[axis] = {"sizes": sizes, "seconds": seconds, "exponent": slope, "r2_of_a_line": straight}
+        times = timed({str(size): run for size, run in points}, rounds)
+        found[axis] = power_law([size for size, _ in points], [float(values.min()) for values in times.values()])
     return found
 
 
-def brian(python: str | None) -> dict[str, Any] | None:
-    """Measure Brian2 in its own interpreter, if one is given."""
-    if python is None:
-        return None
-    script = Path(__file__).parent / "brian_peer.py"
-    done = subprocess.run([python, str(script)], capture_output=True, text=True, check=True)
-    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return answer
+def dense_threshold(rounds: int, inputs: int = 256, outputs: int = 512, samples: int = 256) -> dict[str, Any]:
+    """Time both ways to add up graded messages against the share of nonzero ones; find where they cost the same."""
+    rng = np.random.default_rng(0)
+    weight = rng.integers(-127, 128, (outputs, inputs)).astype(np.int8)
+    rows, packed, sums = events.pack_rows(weight), dense.pack_groups(weight), np.empty((samples, outputs), np.int32)
+    correction = 128 * weight.sum(1, dtype=np.int32)
+    found: dict[str, Any] = {"density": [0.02, 0.04, 0.08, 0.12, 0.16, 0.2, 0.25, 0.3, 0.5], "events": [], "dense": []}
+    for density in found["density"]:
+        messages = rng.integers(-127, 128, (samples, inputs)) * (rng.random((samples, inputs)) < density)
+        values = messages.astype(np.int32)
+        runs = {
+            "events": partial(events.event_sums, rows, values, sums),
+            "dense": partial(dense.dense_sums, packed, 128, correction, values, sums),
+        }
+        for name, microseconds in medians(timed(runs, rounds), 1e6 / samples).items():
+            found[name].append(microseconds)
+    found["same_cost_at"] = float(np.interp(0.0, np.subtract(found["events"], found["dense"]), found["density"]))
+    return found
 
 
 def machine() -> dict[str, Any]:
@@ -174,25 +171,41 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7, help="rounds in alternation")
     parser.add_argument("--core", type=int, default=0, help="core to run on")
     parser.add_argument("--brian", help="python with Brian2, in an environment of its own")
-    parser.add_argument("--network", type=Path, help="a trained network's folder; one is trained if not given")
+    parser.add_argument("--lava", default=os.environ.get("SPIKING_PVAE_LAVA_PYTHON"), help="python with Lava")
     options = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {options.core})
     torch.set_num_threads(1)
     everyone, rounds = list(BUILDERS), options.rounds
-    trained = trained_network(options.network, rounds)
+    networks = {name: train(name) for name in MODELS}
     torch.set_grad_enabled(False)
     limits = roofline()
-    result: dict[str, Any] = {"machine": machine(), "limits_1e9_per_second": limits, "trained": trained}
-    result["W1"] = [beside_peers(W1, samples, 0.1, everyone, rounds) for samples in (1, 256)]
-    result["W2"] = [beside_peers(W2, samples, 0.1, everyone, rounds) for samples in (1, 256)]
+    result: dict[str, Any] = {"machine": machine(), "limits_1e9_per_second": limits}
+    result["trained"] = {
+        name: [beside(network, samples, rounds) for samples in (1, 256)] for name, network in networks.items()
+    }
+    products = networks["linear"].layers[0].synapse.inputs * networks["linear"].layers[0].synapse.outputs
+    floor = 1e-3 * products / limits["byte_products"]
+    result["encoder_products_microseconds"] = floor
+    with TemporaryDirectory() as folder:
+        result["million"] = million(networks["linear"], Path(folder) / "network")
+    scripts = {"Brian2": (options.brian, "brian_peer.py"), "Lava": (options.lava, "lava_peer.py")}
+    elsewhere = {name: Elsewhere(python, script) for name, (python, script) in scripts.items() if python}
+    result["machine"]["versions"] |= {name: other.version for name, other in elsewhere.items()}
+    result["W1"] = [
+        beside_peers(W1, 1, 0.1, everyone, rounds=rounds, elsewhere=elsewhere),
+        beside_peers(W1, 256, 0.1, everyone, rounds=rounds),
+    ]
+    for other in elsewhere.values():
+        other.close()
+    result["W2"] = [beside_peers(W2, samples, 0.1, everyone, rounds=rounds) for samples in (1, 256)]
     result["density"] = [
-        beside_peers(W1, samples, density, ["snnTorch", "SpikingJelly"], max(3, rounds // 2))
+        beside_peers(W1, samples, density, ["snnTorch", "SpikingJelly"], rounds=max(3, rounds // 2))
         for samples in (1, 256)
         for density in DENSITIES
     ]
-    result["brian2"] = brian(options.brian)
     result["scaling"] = scaling(rounds)
+    result["dense_threshold"] = dense_threshold(rounds)
     reached = result["W1"][1]["events_per_second"] / 1e9
     result["fraction_of_limit"] = {level: reached / limits[f"bytes_read_{level}"] for level in ("L1", "L2", "L3")}
     RESULTS.mkdir(exist_ok=True)
@@ -207,7 +220,13 @@ def main() -> None:
         print(row["samples"], row["density"], {name: round(value, 1) for name, value in row["times_ours"].items()})
     for axis, values in result["scaling"].items():
         print(axis, "exponent", round(values["exponent"], 3), "R2 of a line", round(values["r2_of_a_line"], 4))
-    print({name: round(value, 1) for name, value in limits.items()}, result["fraction_of_limit"], trained)
+    for name, rows in result["trained"].items():
+        for row in rows:
+            print(name, row["samples"], {key: round(us, 2) for key, us in row["microseconds_an_inference"].items()})
+            print("  x graded", {key: round(ratio["median"], 1) for key, ratio in row["over_graded"].items()})
+            print("  reference: unary over graded", round(row["reference_unary_over_graded"], 1))
+    print("dense from", round(result["dense_threshold"]["same_cost_at"], 3), result["million"])
+    print({name: round(value, 1) for name, value in limits.items()}, result["fraction_of_limit"], floor)
 
 
 if __name__ == "__main__":

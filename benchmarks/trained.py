@@ -52,7 +52,7 @@ def _integrator(layer: Layer) -> RasterNetwork:
     assert isinstance(layer.synapse, Dense)
     weight = np.concatenate([layer.synapse.weight, -layer.synapse.weight], axis=1)
     silent = ConstantThreshold(mantissa=np.full(layer.neurons, 2**17 - 1, np.int32), n_max=1)
-    return RasterNetwork([replace(layer, synapse=replace(layer.synapse, weight=weight), bias=None, neuron=silent)])
+    return RasterNetwork([replace(layer, synapse=replace(layer.synapse, weight=weight), neuron=silent)])
 
 
 def _train(counts: Integers, steps: int) -> NDArray[np.uint8]:
@@ -67,7 +67,7 @@ def stepped(network: Network, messages: Integers, unary: Sequence[LayerOutput]) 
     Both integration phases run in the event-driven kernel on trains of bytes made beforehand; the latents fire in one
     go, which is less work than T steps of it.
     """
-    encoder, decoder = map(_integrator, network.layers)
+    encoder, decoder = _integrator(replace(network.layers[0], bias=None)), _integrator(network.layers[1])
     incoming, sent = _train(messages, network.input.format.high), _train(unary[0].counts, STEPS)
     assert (decoder(sent)[0].membrane == unary[1].charge).all()
     fire, firing = compile_neuron(network.layers[0]), Firing(STEPS, (0, 0), 0)

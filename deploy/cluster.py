@@ -12,7 +12,7 @@ from spiking_pvae.deploy.runner import BackendName, runner
 from spiking_pvae.types import FloatArray
 
 if TYPE_CHECKING:
-    from spiking_pvae.deploy.simulate import ImageSource
+    from spiking_pvae.deploy.joining import ImageSource
 
 CONNECT_S = "10s"
 RETRIES = 3

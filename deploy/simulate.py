@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
-from spiking_pvae.deploy.accounting import update_steps
 from spiking_pvae.deploy.ir import Network
-from spiking_pvae.deploy.parts import Part, Plan, fingerprint, load_part, part_path, run_part, save_part
-from spiking_pvae.deploy.record import LatentTally, Schedule, SpikeRecord, Tally, Trace
-from spiking_pvae.deploy.runner import BACKENDS, BackendName, runner
+from spiking_pvae.deploy.joining import ImageSource, join, kept
+from spiking_pvae.deploy.parts import Part, Plan, run_part
+from spiking_pvae.deploy.record import Schedule, SpikeRecord
+from spiking_pvae.deploy.runner import BACKENDS, BackendName, Runner, runner
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray, ImageShape
 
@@ -24,16 +23,6 @@ MOST_BLOCKS = 2048
 """A record keeps its sums for at most this many blocks of samples."""
 DEFAULT_STEPS = 32
 CHUNK = 512
-
-
-class ImageSource(Protocol):
-    """Images that need not be in memory all at once: an array, a memory map, or a view such as `Repeated`."""
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-
-    def __getitem__(self, chunk: slice, /) -> FloatArray:
-        """Return float32 images of shape (samples, channels, height, width)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +72,7 @@ def simulate(
     batch: int = CHUNK,
     keep: Sequence[str] = (),
     parts: Path | None = None,
+    traces: Path | None = None,
     scheduler: str | None = None,
     report: Callable[[int, int], None] | None = None,
 ) -> SpikeRecord:
@@ -109,7 +99,11 @@ def simulate(
     keep : sequence of str
         Layers whose counts and charges are kept for every sample.
     parts : Path, optional
-        Folder in which finished chunks are kept and looked for, so that an interrupted simulation goes on.
+        Folder in which finished chunks are kept and looked for, so that an interrupted simulation goes on, wherever it
+        ran.
+    traces : Path, optional
+        Folder for what is kept of every sample, as `.npy` files that are memory maps in the record: any number of
+        samples in bounded memory. All layers where `keep` names none.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the chunks; the result is the same.
     report : callable, optional
@@ -126,7 +120,27 @@ def simulate(
     LimitError
         A sum leaves the 24-bit membrane.
     """
-    if len(images) == 0:
+    names = [layer.name for layer in network.layers]
+    _check(len(images), names, keep, steps=steps, batch=batch, seed=seed)
+    if traces is not None and not keep:
+        keep = names
+    plan = Plan(
+        seed=seed, schedule=schedule, steps=steps, block=-(-len(images) // MOST_BLOCKS), keep=tuple(dict.fromkeys(keep))
+    )
+    chunks = list(_chunks(len(images), batch, plan.block))
+    if scheduler is not None:
+        from spiking_pvae.deploy.cluster import run_on_cluster
+
+        produce = partial(run_on_cluster, network, images, plan=plan, backend_name=backend_name, address=scheduler)
+    else:
+        produce = partial(_run_here, network, images, plan=plan, run=runner(network, backend_name, threads))
+    done = produce(chunks) if parts is None else kept(network, images, chunks, plan=plan, folder=parts, produce=produce)
+    return join(network, plan, len(images), done, traces=traces, report=report)
+
+
+def _check(samples: int, names: Sequence[str], keep: Sequence[str], *, steps: int, batch: int, seed: int) -> None:
+    """Refuse what can't be simulated."""
+    if samples == 0:
         raise InputError("images", given="none", allowed="at least one")
     if steps < 1 or batch < 1 or not 0 <= seed < 2**64:
         raise InputError(
@@ -134,98 +148,13 @@ def simulate(
             given=f"steps {steps}, batch {batch}, seed {seed}",
             allowed="steps and batch of at least 1, a seed of 0 .. 2^64 - 1",
         )
-    names = [layer.name for layer in network.layers]
     if unknown := set(keep) - set(names):
         raise InputError("layers to keep", given=", ".join(sorted(unknown)), allowed=", ".join(names))
-    plan = Plan(
-        seed=seed, schedule=schedule, steps=steps, block=-(-len(images) // MOST_BLOCKS), keep=tuple(dict.fromkeys(keep))
-    )
-    chunks = list(_chunks(len(images), batch, plan.block))
-    if scheduler is not None and parts is not None:
-        raise InputError("simulation", given="a scheduler and a folder of parts", allowed="one of the two")
-    if scheduler is not None:
-        from spiking_pvae.deploy.cluster import run_on_cluster
-
-        done = run_on_cluster(network, images, chunks, plan=plan, backend_name=backend_name, address=scheduler)
-    else:
-        compiled = runner(network, backend_name, threads)
-
-        def run(chunk: FloatArray, start: int) -> Part:
-            return run_part(network, chunk, start, plan, compiled)
-
-        done = (run(images[start:stop], start) for start, stop in chunks)
-        if parts is not None:
-            done = _kept(network, images, chunks, plan=plan, folder=parts, run=run)
-    return _join(network, plan, len(images), done, report)
 
 
-def _kept(
-    network: Network,
-    images: ImageSource,
-    chunks: Sequence[tuple[int, int]],
-    *,
-    plan: Plan,
-    folder: Path,
-    run: Callable[[FloatArray, int], Part],
+def _run_here(
+    network: Network, images: ImageSource, chunks: Sequence[tuple[int, int]], *, plan: Plan, run: Runner
 ) -> Iterator[Part]:
-    """Read each part back where it was kept by this very simulation, or run and keep it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Run one chunk after the other."""
     for start, stop in chunks:
-        chunk = images[start:stop]
-        path = part_path(folder, start, stop)
-        identity = fingerprint(network, chunk, plan)
-        part = load_part(path, identity, len(network.layers), plan.keep)
-        if part is None:
-            part = run(chunk, start)
-            save_part(part, path, identity)
-        yield part
-
-
-def _join(
-    network: Network,
-    plan: Plan,
-    samples: int,
-    parts: Iterator[Part],
-    report: Callable[[int, int], None] | None,
-) -> SpikeRecord:
-    """Join parts, which come in order, to a record."""
-    digest = hashlib.sha256()
-    joined: list[Part] = []
-    done = 0
-    for part in parts:
-        digest.update(part.counts.data)
-        done += len(part.counts)
-        joined.append(replace(part, counts=np.empty((0, 0), np.int32)))  # a slice would keep all of them
-        if report is not None:
-            report(done, samples)
-    durations = (0, *update_steps(network, plan.schedule, plan.steps))
-    blocks = -(-samples // plan.block)
-    active = [np.zeros(blocks, np.int64)]
-    active += [np.concatenate([part.active[index] for part in joined]) for index in range(len(network.layers))]
-    return SpikeRecord(
-        schedule=plan.schedule,
-        steps=1 if plan.schedule == "graded" else plan.steps,
-        seed=plan.seed,
-        block_samples=np.minimum(plan.block, samples - plan.block * np.arange(blocks, dtype=np.int64)),
-        tallies=tuple(
-            Tally(
-                name=name,
-                spikes=np.concatenate([part.spikes[index] for part in joined]),
-                events=np.concatenate([part.events[index] for part in joined]),
-                steps=durations[index],
-                active=active[index],
-            )
-            for index, name in enumerate(["input", *(layer.name for layer in network.layers)])
-        ),
-        latent=LatentTally(
-            rate=np.concatenate([part.rate for part in joined]), kl=np.concatenate([part.kl for part in joined])
-        ),
-        counts_sha256=digest.hexdigest(),
-        traces={
-            name: Trace(
-                counts=np.concatenate([part.traces[name].counts for part in joined]),
-                charge=np.concatenate([part.traces[name].charge for part in joined]),
-            )
-            for name in plan.keep
-        },
-    )
+        yield run_part(network, images[start:stop], start, plan, run)

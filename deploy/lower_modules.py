@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spiking_pvae.batch_norm import BatchNorm
 from spiking_pvae.deploy.floatnet import FloatLayer, Identity, Rectify
 from spiking_pvae.deploy.ir import Shape
 from spiking_pvae.deploy.maps import MOST_WEIGHTS, ConvMap, DenseMap, LinearMap, ScaleMap
@@ -138,7 +139,8 @@ def _(module: nn.BatchNorm1d, name: str, chain: Chain) -> Chain:
     return _batch_norm(module, name, chain, dimensions=1)
 
 
-@lower_module.register
+@lower_module.register(nn.BatchNorm2d)
+@lower_module.register(BatchNorm)
 def _(module: nn.BatchNorm2d, name: str, chain: Chain) -> Chain:
     return _batch_norm(module, name, chain, dimensions=3)
 

@@ -160,13 +160,13 @@ TARGETS: dict[TargetName, Target] = {
     ),
     "lava-stock": Target(
         form="Lava's stock processes Dense and GradedReluVec, with the program that runs them: counts as payloads, "
-        "thresholds as powers of two, no biases and no largest counts; the latents' counts are drawn by the reader",
+        "one power of two as the threshold of a layer, no largest counts; the latents' counts are drawn by the reader",
         exact=True,
         against="the reference simulator",
         module="stock_export",
         main="run_stock.py",
         schedules=("graded",),
-        notes=("Convolutions are written as dense matrices; biases of layers that only sum are the reader's to add.",),
+        notes=("Convolutions are written as dense matrices; biases come from lines that always send.",),
     ),
     "sanafe": Target(
         form="SANA-FE's architecture and mapped network: leaky_integrate_fire somas without leak and with soft reset, "

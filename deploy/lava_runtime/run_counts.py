@@ -7,25 +7,13 @@ interpreter that has Lava, and nothing else.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
-from shared import SMALL_CHANNELS, shared
+from shared import SMALL_CHANNELS, layers_of, shared
 from shim import prepare_lava
-
-
-def layers_of(folder: Path) -> list[tuple[dict, dict[str, np.ndarray]]]:
-    """Read the layers of an export: what describes them, and their arrays."""
-    described = json.loads((folder / "network.json").read_text(encoding="utf-8"))["layers"]
-    with np.load(folder / "network.npz", allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    return [
-        (layer, {name.split(".", 1)[1]: a for name, a in arrays.items() if name.startswith(f"{place}.")})
-        for place, layer in enumerate(described)
-    ]
 
 
 def frames_of(messages: np.ndarray, period: int, incoming: int, *, unary: bool) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 Interval arithmetic (`spiking_pvae.deploy.ranges`) bounds every partial sum of every layer. Where all bounds lie within
 the membrane, no input can overflow it. Where one does not, the network is refused, and a search tells whether that is
-real: inputs are set, one after the other by coordinate ascent over the corners of the input range, so that the neuron's
-sum grows; an input that overflows is returned, or the statement that none was found and the bound may be loose. For the
-first layer the bound is tight: the signs of the weights give the input.
+real (`spiking_pvae.deploy.adversary`): along the slope of the neuron's sum from corner to corner of the input range,
+then pixel by pixel; an input that overflows is returned, or the statement that none was found and the bound may be
+loose. For the first layer the bound is tight: the signs of the weights give the input.
 """
 
 from __future__ import annotations
@@ -14,18 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from spiking_pvae.deploy.adversary import attack
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.numerics import MEMBRANE
-from spiking_pvae.deploy.projection import project
-from spiking_pvae.deploy.ranges import Interval, LayerRange, partial_sums, ranges
-from spiking_pvae.deploy.reference import graded_layer
+from spiking_pvae.deploy.ranges import LayerRange, ranges
 from spiking_pvae.errors import LimitError
 
 Int64 = NDArray[np.int64]
 
-RANDOM_INPUTS = 64
 SWEEPS = 2
-SEED = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -80,50 +77,6 @@ class Proof:
         return not self.refusals
 
 
-def _incoming(network: Network, place: int, messages: Int64) -> Int64:
-    """Return what a layer receives; (samples, inputs) of the network to (samples, inputs) of the layer."""
-    sample = np.arange(len(messages), dtype=np.int64)
-    for layer in network.layers[:place]:
-        messages = graded_layer(layer, messages, seed=SEED, sample=sample).counts.astype(np.int64)
-    return messages
-
-
-def _reached(network: Network, place: int, neuron: int, messages: Int64) -> Int64:
-    """Return the largest magnitude of a partial sum of one neuron for each input; (samples,)."""
-    layer = network.layers[place]
-    found = []
-    for row in _incoming(network, place, messages):
-        zero = np.zeros_like(row)
-        bias = None if layer.bias is None else layer.bias.value
-        sums = partial_sums(layer.synapse, Interval(np.minimum(row, zero), np.maximum(row, zero)), bias)
-        found.append(max(int(sums.high[neuron]), -int(sums.low[neuron])))
-    return np.asarray(found)
-
-
-def _search(network: Network, place: int, neuron: int) -> tuple[int, Int64]:
-    """Climb to an input with a large partial sum; returns the sum and the input."""
-    low, high = network.input.format.low, network.input.format.high
-    rng = np.random.default_rng(SEED)
-    inputs = network.input.neurons
-    starts = rng.choice([low, high], (RANDOM_INPUTS, inputs))
-    if place == 0:
-        # Responses to single inputs are the weights: their signs give the two extreme inputs.
-        weights = project(network.layers[0].synapse, np.eye(inputs, dtype=np.int64))[:, neuron]
-        starts = np.concatenate(
-            [np.where(weights > 0, high, low)[None], np.where(weights < 0, high, low)[None], starts]
-        )
-    scores = _reached(network, place, neuron, starts)
-    best, score = starts[int(scores.argmax())].copy(), int(scores.max())
-    for _ in range(SWEEPS if place else 0):
-        for pixel in rng.permutation(inputs):
-            tried = np.repeat(best[None], 2, 0)
-            tried[:, pixel] = low, high
-            scores = _reached(network, place, neuron, tried)
-            if scores.max() > score:
-                best, score = tried[int(scores.argmax())].copy(), int(scores.max())
-    return score, best
-
-
 def prove(network: Network) -> Proof:
     """Prove that no sum of a network can leave the membrane, or say where that fails and whether it is real.
 
@@ -143,7 +96,7 @@ def prove(network: Network) -> Proof:
             continue
         neuron = int(over.argmax())
         try:
-            reached, messages = _search(network, place, neuron)
+            reached, messages = attack(network, place, neuron, sweeps=SWEEPS)
         except LimitError as error:
             raise AssertionError("a layer that was proven to fit overflowed") from error
         overflows = reached > MEMBRANE.high

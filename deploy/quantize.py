@@ -54,7 +54,7 @@ MOST_VALUES = 200_000
 """Values that the search for a scale looks at."""
 WIDENINGS = 24
 """How often a weight grid is made coarser before a layer is given up as too large for the membrane."""
-COARSER = 4
+COARSER = 8
 """How often a layer's power-of-two threshold may be doubled before its weights are made coarser."""
 
 

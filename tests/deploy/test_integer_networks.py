@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from spiking_pvae.deploy.adversary import attack
 from spiking_pvae.deploy.emulate import real_synapse
 from spiking_pvae.deploy.floatnet import accumulate
-from spiking_pvae.deploy.ir import ConstantThreshold
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.proof import prove
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
@@ -117,6 +118,53 @@ def test_no_input_found_by_search_leaves_the_bounds(parts, config, seed):
         limit = max(int(bound.sums.high.max()), int(-bound.sums.low.min()))
         assert limit <= MEMBRANE.high + 1
         assert adversarial(network, place) <= limit
+
+
+@settings(max_examples=8, deadline=None)
+@given(parts=modules.float_networks(), config=configs, seed=st.integers(0, 2**32))
+def test_no_input_along_the_slope_leaves_the_bounds(parts, config, seed):
+    """Of every layer, the neurons with the largest and with a random bound, climbed along the sum's slope."""
+    source, _, _ = parts
+    network = quantize(source, images(source.shape, seed), config)
+    rng = np.random.default_rng(seed)
+    assert prove(network).holds
+    for place, bound in enumerate(ranges(network)):
+        widest = np.maximum(bound.sums.high, -bound.sums.low)
+        for neuron in {int(widest.argmax()), int(rng.integers(len(widest)))}:
+            score, messages = attack(network, place, neuron, sweeps=0)
+            assert score <= widest[neuron]
+            assert network.input.format.low <= messages.min()
+            assert messages.max() <= network.input.format.high
+            # What it says it reached is reached, by the integers of the simulator.
+            run = runner(network, "reference")
+            outputs = run(messages[None], seed=0, first_sample=0, schedule="graded", steps=1)
+            incoming = messages if place == 0 else outputs[place - 1].counts[0]
+            layer = network.layers[place]
+            if not isinstance(layer.synapse, Conv2d):
+                weights = layer.synapse.weight[neuron].tolist()
+                row = [w * int(x) * 2**layer.synapse.exponent for w, x in zip(weights, incoming, strict=True)]
+                row.append(0 if layer.bias is None else int(layer.bias.value[neuron]))
+                assert score == max(sum(v for v in row if v > 0), -sum(v for v in row if v < 0))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_slope_leads_to_the_largest_sum_that_exists(sign):
+    """Two hidden units that the same corner drives: the bound of their reader is reached exactly, by no chance."""
+    source, _, _ = fixed_parts()
+    network = quantize(source, images(source.shape, 0))
+    first, second, *rest = network.layers
+    rng = np.random.default_rng(2)
+    weight = np.zeros_like(first.synapse.weight)
+    weight[0] = rng.choice([-1, 1], 16) * rng.integers(1, 127, 16)
+    weight[1] = weight[0] // 2
+    reader = np.zeros_like(second.synapse.weight)
+    reader[2, :2] = 100 * sign
+    first = replace(first, synapse=replace(first.synapse, weight=weight), bias=None)
+    second = replace(second, synapse=replace(second.synapse, weight=reader), bias=None)
+    network = replace(network, layers=(first, second, *rest))
+    _, bound, *_ = ranges(network)
+    score, _ = attack(network, 1, 2, sweeps=0)
+    assert score == max(bound.sums.high[2], -bound.sums.low[2])
 
 
 def test_bounds_of_the_first_layer_are_reached():

@@ -67,9 +67,10 @@ def table(rows: list[dict[str, Any]], made: dict[str, Any]) -> str:
         "",
         f"{HELD_OUT} held-out images, K = 512, beta 1, in percent with the standard error of the paired difference. "
         "Nearest: weights rounded to the nearest; calibrated: rounded by the error of the layer's output; fine-tuned: "
-        "calibrated, then 320 steps of training of the integer network on all training images; power-of-two: calibrated, "
-        "with one power of two as the threshold of all units of a hidden layer. Biases are corrected in all.  Models are trained as far as the epochs say, not to the end: training on gains by itself, and what "
-        "4 bits cost after the same training is the difference between the two fine-tuned columns, the last column. "
+        "calibrated, then 320 steps of training of the integer network on all training images; power-of-two: "
+        "calibrated, with one power of two as the threshold of all units of a hidden layer. Biases are corrected in "
+        "all. Models are trained as far as the epochs say, not to the end: training on gains by itself; what 4 bits "
+        "cost after the same training is the difference between the two fine-tuned columns, the last column. "
         f"{provenance(made)}",
         "",
         f"| data | encoder, decoder | epochs | -ELBO float | {titles} | 4 - 8 bit fine-tuned |",

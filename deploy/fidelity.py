@@ -194,7 +194,7 @@ def fidelity(
             else:
                 rate = np.ldexp(outputs[exact.latent_index].charge.astype(np.float64), -neuron.fraction)
                 parts[name].append(judge_rates(whole[name], x, rate, neuron, sample=sample, energy=energy[name]))
-            if each is network:
+            if name == "integer":
                 rate = _compare(comparisons, network, exact, outputs, x=x, sample=sample)
                 parts["exact"].append(judge_rates(exact, x, rate, neuron, sample=sample, energy=energy["exact"]))
                 parts["graded"].append(counts)

@@ -7,7 +7,7 @@ LAVA := .venv-lava
 SANAFE := .venv-sanafe
 PEERS := .venv-crosscheck
 
-.PHONY: demo docs test test-slow test-backends backends browser crosscheck lint types imports coverage wheel-smoke clean bench
+.PHONY: demo docs test test-slow test-backends backends tools crosscheck lint types imports coverage wheel-smoke clean bench
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -65,10 +65,10 @@ types: $(READY)  ## strict typing
 imports: $(READY)  ## who may import whom
 	$(BIN)/lint-imports
 
-browser:  ## a Chromium for the tests of the pages, from Debian's or Ubuntu's packages
-	command -v chromium || command -v google-chrome || command -v chromium-browser \
-		|| { [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq \
-			&& $$as apt-get install --yes -qq --no-install-recommends chromium fonts-dejavu-core; }
+tools:  ## a Chromium and an SSH server for the tests, from Debian's or Ubuntu's packages
+	{ command -v chromium || command -v google-chrome || command -v chromium-browser; } && ls /usr/sbin/sshd \
+		|| { [ "$$(id -u)" = 0 ] || as=sudo; $$as apt-get update -qq && $$as apt-get install --yes -qq \
+			--no-install-recommends chromium fonts-dejavu-core openssh-server openssh-client; }
 
 coverage: $(READY)  ## line and branch coverage of the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" --cov --cov-report=term-missing:skip-covered

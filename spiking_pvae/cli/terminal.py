@@ -93,7 +93,7 @@ class Terminal:
 
                 def move(done: int, note: str = "") -> None:
                     rate = done / max(1e-9, time.perf_counter() - started)
-                    bar.update(task, completed=done, note=note, rate=f"{rate:,.0f}/s")
+                    bar.update(task, completed=done, note=note, rate=_rate(rate))
 
                 yield move
         else:
@@ -112,7 +112,7 @@ class Terminal:
             elapsed = now - started
             rate = done / max(elapsed, 1e-9)
             left = (total - done) / max(rate, 1e-9)
-            self.say(f"{label}: {done} of {total}, {rate:,.0f}/s, {elapsed:.0f} s, {left:.0f} s left {note}".rstrip())
+            self.say(f"{label}: {done} of {total}, {_rate(rate)}, {elapsed:.0f} s, {left:.0f} s left {note}".rstrip())
 
         return tell
 
@@ -127,6 +127,11 @@ class Terminal:
         for shown in tables:
             # Words of a text may be commands to copy: no line breaks of ours in them.
             self.out.print(shown, soft_wrap=isinstance(shown, Text))
+
+
+def _rate(rate: float) -> str:
+    """Write a rate; what takes longer than a second by the minute."""
+    return f"{rate:,.0f}/s" if rate >= 1 else f"{60 * rate:.2g}/min"
 
 
 def _ignore(done: int, note: str = "") -> None:

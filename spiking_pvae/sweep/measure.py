@@ -21,6 +21,8 @@ from spiking_pvae.sweep.standin import record_of, stand_in
 from spiking_pvae.types import Dataset, FloatArray
 
 Values = dict[str, Any]
+SCALE_IMAGES = 500
+"""Images that set the scale of a stand-in's input; its latents' counts, which would want more, play no part."""
 
 
 def measure(model: VAE, dataset: Dataset, preset: Preset, samples: int) -> Values:
@@ -80,7 +82,7 @@ def priced_activities(model: VAE, dataset: Dataset, preset: Preset, images: Floa
         encoder.weight.double().cpu().numpy(),
         model.dictionary().double().cpu().numpy(),
         model.image_shape,
-        dataset.calibration(),
+        dataset.calibration(SCALE_IMAGES),
     )
     activity, kl = posterior.sample(Draws(seed=0)), posterior.kl()
     record = record_of(network, images, activity.double().cpu().numpy(), kl.double().cpu().numpy())

@@ -1,9 +1,9 @@
 """Keep the results of a sweep in the documentation: its tables, its figures, and how they were made.
 
-    python benchmarks/keep_sweep.py sweeps/full full
+    python benchmarks/keep_sweep.py metabolic-cost --sweep sweeps/full
 
-writes docs/results/full/ (results.csv, timings.csv, about.json, figures as PNG). The page of results judges and draws
-every kept table at each build of the documentation.
+writes docs/results/metabolic-cost/ (results.csv, timings.csv, about.json, figures as PNG). The page of results
+judges and draws every kept table at each build of the documentation.
 """
 
 from __future__ import annotations
@@ -52,24 +52,30 @@ def cpu_seconds(sweep: Path) -> float:
     return sum(float(line.rsplit(",", 1)[1]) for line in lines[1:])
 
 
+def draw(target: Path) -> None:
+    """Draw the figures of a kept table beside it."""
+    rows = read_table(target / TABLE)
+    for figure in (curves.figure_4, curves.figure_5, curves.pie, curves.front):
+        for drawing in figure(rows):
+            drawing.figure.savefig(target / f"{drawing.name}.png", dpi=PNG_DPI // 2, metadata={"Software": None})
+
+
 def main() -> None:
-    """Copy, draw, write."""
+    """Copy, draw, write; without a sweep, draw anew."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("sweep", type=Path, help="folder of a sweep")
-    parser.add_argument("name", help="what to call it in docs/results")
+    parser.add_argument("name", help="what it is called in docs/results")
+    parser.add_argument("--sweep", type=Path, help="folder of the sweep; its kept table is drawn anew if not given")
     parser.add_argument("--command", help="the command that ran it", default="")
     options = parser.parse_args()
     target = RESULTS / options.name
-    target.mkdir(parents=True, exist_ok=True)
-    rows = read_table(options.sweep / TABLE)
-    for name in (TABLE, "timings.csv"):
-        shutil.copyfile(options.sweep / name, target / name)
-    command = options.command or f"spiking-pvae sweep --preset {options.name} --out {options.sweep}"
-    write_json(target / "about.json", about(options.sweep, rows, command))
-    for draw in (curves.figure_4, curves.figure_5, curves.pie, curves.front):
-        for drawing in draw(rows):
-            drawing.figure.savefig(target / f"{drawing.name}.png", dpi=PNG_DPI, metadata={"Software": None})
-    print(f"{target}: {len(rows)} points")
+    if options.sweep is not None:
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (TABLE, "timings.csv"):
+            shutil.copyfile(options.sweep / name, target / name)
+        command = options.command or f"spiking-pvae sweep --preset {options.name}"
+        write_json(target / "about.json", about(options.sweep, read_table(target / TABLE), command))
+    draw(target)
+    print(f"{target}: {len(read_table(target / TABLE))} points")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from benchmark_tables import benchmarks  # the file beside this one
+
 PACKAGES = {
     "spiking_pvae": "Models, training and evaluation",
     "spiking_pvae.data": "Data",
@@ -138,6 +140,7 @@ def write(folder: Path) -> None:
         "data-sets.md": data_sets(),
         "changelog.md": changelog(),
         "results.md": sweep_results(folder),
+        "benchmarks.md": benchmarks(),
     }
     for name, text in pages.items():
         path = folder / name

@@ -1,0 +1,81 @@
+"""Tables of the benchmarks' kept results, so that no figure on a page is typed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, ["---"] * len(columns), *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    return found
+
+
+def _row(case: Mapping[str, Any], tools: Sequence[str]) -> list[str]:
+    times, ratios = case["milliseconds"], case["times_ours"]
+    cells = [f"{times[t]:.3g} ({ratios[t]:.3g}x)" if t in times and t != "ours" else "-" for t in tools]
+    return [str(case["samples"]), f"{case['density']:.0%}", f"{times['ours']:.3g}", *cells]
+
+
+def simulator() -> str:
+    """Milliseconds of every simulator, and their ratio to ours."""
+    found = _read("simulate.json")
+    made = found["machine"]
+    tools = [name for name in found["W1"][0]["milliseconds"] if name != "ours"]
+    parts = [
+        f"Made on {made['date'][:10]} by `{made['command']}` on {made['cores']} cores of {made['processor']}; "
+        "milliseconds of one thread for all samples, in brackets how many times ours.",
+        "",
+    ]
+    for title, key in (
+        ("784 - 512 - 256 neurons, T = 32", "W1"),
+        ("256 - 512 neurons, T = 32", "W2"),
+        ("784 - 512 - 256 by the density of the input", "density"),
+    ):
+        shown = [tool for tool in tools if any(tool in case["milliseconds"] for case in found[key])]
+        rows = [_row(case, shown) for case in found[key]]
+        parts += [f"{title}:", "", _table(["samples", "input density", "ours, ms", *shown], rows)]
+    return "\n".join(parts)
+
+
+def sampler() -> str:
+    """Milliseconds of the arrival-time sampler and of a training step with it, beside the rectangular form."""
+    found = _read("sampler.json")
+    rows = [
+        [
+            f"{case['mean_rate']:g}",
+            str(case["n_exp"]),
+            f"{case['rectangular_ms']:.3g}",
+            f"{case['sigmoid_ms']:.3g} ({case['ratio_sigmoid']:.3g}x)",
+            f"{case['cubic_ms']:.3g} ({case['ratio_cubic']:.3g}x)",
+        ]
+        for case in found["sampler_alone"]
+    ]
+    about = (
+        f"Made on {found['date']} by `{found['command']}` on {found['cores']} cores of {found['cpu']}; batch "
+        f"{found['batch']}, K = {found['latents']}, tau = {found['temperature']:g}; milliseconds of one thread, "
+        "forward and backward. The rectangular form draws n_exp arrivals a unit, as the public code of the papers does."
+    )
+    columns = ["mean rate", "n_exp", "rectangular", "fused, sigmoid", "fused, cubic"]
+    return f"{about}\n\n{_table(columns, rows)}"
+
+
+def kept(name: str) -> str:
+    """Return a page that a benchmark wrote, its title one level lower."""
+    return "#" + (RESULTS / name).read_text(encoding="utf-8")
+
+
+def benchmarks() -> str:
+    """Return all tables as one page."""
+    parts = ["## The simulator", simulator(), "## The arrival-time sampler", sampler()]
+    parts += [kept(path.name) for path in sorted(RESULTS.glob("*.md"))]
+    return "\n".join(parts)

@@ -117,7 +117,8 @@ def resumed(options: Sequence[str]) -> Started | None:
 def train(dataset: Dataset, options: Train, terminal: Terminal, *, command: str = "train") -> dict[str, Any]:
     """Train a model into a run folder and return its summary; `command` goes on after a stop."""
     from spiking_pvae.checkpoint import prepare_folder
-    from spiking_pvae.devices import choose_device, require_memory
+    from spiking_pvae.devices import choose_device
+    from spiking_pvae.memory import require_memory
     from spiking_pvae.model import build_model
     from spiking_pvae.training import Progress, fit
 

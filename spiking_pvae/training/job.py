@@ -13,8 +13,8 @@ from torch import Tensor
 
 from spiking_pvae.checkpoint import Checkpoint, save_checkpoint, settings_of
 from spiking_pvae.config import TrainConfig
-from spiking_pvae.devices import require_memory
 from spiking_pvae.errors import InputError
+from spiking_pvae.memory import require_memory
 from spiking_pvae.model import VAE
 from spiking_pvae.scalars import History
 from spiking_pvae.training.averaging import copied

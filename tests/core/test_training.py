@@ -9,8 +9,8 @@ import torch
 
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.config import ModelConfig, TrainConfig
-from spiking_pvae.devices import require_memory
 from spiking_pvae.errors import DamagedFileError, InputError
+from spiking_pvae.memory import require_memory
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.storage import load_arrays, save_arrays
 from spiking_pvae.training import fit

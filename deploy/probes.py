@@ -1,11 +1,15 @@
-"""Probes: membrane, spikes and counts of chosen neurons in every step of the unary schedule.
+"""Probes: membrane, spikes and counts of chosen neurons, step by step.
 
-A layer first integrates what arrives, one spike a step on each line, then fires at most one spike a step:
+In the unary schedule a layer first integrates what arrives, one spike a step on each line, then fires at most one spike
+a step:
 
     integrating    a(t) = sum of the weighted spikes up to step t (the bias joins at the end)
     firing         v(t) = charge - theta_1 - ... - theta_k      k: spikes up to step t
 
 For Poisson neurons the charge is the rate in fixed point and every threshold a draw; for others it is the accumulator.
+The graded schedule does the same in one step each: all arrives, then all spikes leave. In the streaming one a layer
+integrates while it fires: a(t) is all that it received by step t, bias included, v(t) what is left after the spikes of
+step t.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ from spiking_pvae.deploy.exponential import thresholds
 from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold, Layer, Network
 from spiking_pvae.deploy.philox import uniform_words
 from spiking_pvae.deploy.projection import project
+from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.deploy.reference import LayerOutput, run, unary_train
+from spiking_pvae.deploy.streaming import Population, run_streaming
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
@@ -34,23 +40,29 @@ class ProbeTrace:
     Parameters
     ----------
     layer : str
+    schedule : {"graded", "unary", "streaming"}
     neurons : ndarray of int64, shape (probed,)
         Which neurons.
     integrating : ndarray of int64, shape (incoming steps, samples, probed)
         Accumulators after each incoming step.
     membrane : ndarray of int64, shape (steps + 1, samples, probed)
-        Membranes when firing begins and after each firing step.
-    spikes : ndarray of bool, shape (steps, samples, probed)
-        Spikes in each firing step.
+        Membranes before the first step in which the layer may fire, and after each one.
+    spikes : ndarray of int64, shape (steps, samples, probed)
+        Spikes in each of these steps: at most one, but for the graded schedule's one step.
     counts : ndarray of int64, shape (samples, probed)
+        Spikes of the whole inference.
+    first_step : int
+        Number of the first step kept in `membrane` and `spikes`, from 1 on.
     """
 
     layer: str
+    schedule: Schedule
     neurons: Int64
     integrating: Int64
     membrane: Int64
-    spikes: NDArray[np.bool_]
+    spikes: Int64
     counts: Int64
+    first_step: int = 1
 
 
 def probe(
@@ -59,10 +71,12 @@ def probe(
     name: str,
     neurons: Sequence[int] | None = None,
     *,
+    schedule: Schedule = "unary",
     steps: int = 32,
+    kept: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> ProbeTrace:
-    """Watch neurons of one layer through an inference in the unary schedule.
+    """Watch neurons of one layer through an inference.
 
     Parameters
     ----------
@@ -73,15 +87,18 @@ def probe(
         Layer.
     neurons : sequence of int, optional
         All of the layer if not given.
+    schedule : {"graded", "unary", "streaming"}
     steps : int
-        Steps T of a firing phase.
+        Steps T of a firing phase (unary) or of the presentation (streaming).
+    kept : (int, int), optional
+        First and last step of which membranes and spikes are kept, from 1 on; all if not given.
     seed : int
         Seed of the exponential thresholds.
 
     Raises
     ------
     InputError
-        There is no such layer or neuron.
+        There is no such layer, neuron or step.
     """
     names = [layer.name for layer in network.layers]
     if name not in names:
@@ -91,20 +108,59 @@ def probe(
     chosen = np.arange(layer.neurons) if neurons is None else np.asarray(neurons, np.int64)
     if chosen.size == 0 or chosen.min() < 0 or chosen.max() >= layer.neurons:
         raise InputError("neurons to probe", given=list(chosen), allowed=f"0 .. {layer.neurons - 1}, at least one")
+    steps = 1 if schedule == "graded" else steps
+    first, last = kept or (1, steps)
+    if not 1 <= first <= last <= steps:
+        raise InputError("steps to probe", given=f"{first} .. {last}", allowed=f"within 1 .. {steps}")
     messages = network.input.encode(images)
-    outputs = run(network, messages, seed=seed, first_sample=0, schedule="unary", steps=steps)
-    source = messages if place == 0 else outputs[place - 1].counts.astype(np.int64)
-    train = unary_train(source, network.input.format.high if place == 0 else steps)
-    arriving = np.stack([project(layer.synapse, spikes)[:, chosen] for spikes in train])
-    counts = outputs[place].counts[:, chosen].astype(np.int64)
+    if schedule == "streaming":
+        integrating, membrane, spikes = _streamed(network, messages, place, chosen, seed=seed, steps=steps)
+    else:
+        integrating, membrane, spikes = _phased(network, messages, place, chosen, schedule, seed=seed, steps=steps)
     return ProbeTrace(
         layer=name,
+        schedule=schedule,
         neurons=chosen,
-        integrating=np.cumsum(arriving, axis=0),
-        membrane=_membrane(layer, outputs[place], chosen, seed=seed, steps=steps),
-        spikes=np.arange(steps).reshape(-1, 1, 1) < counts,
-        counts=counts,
+        integrating=integrating,
+        membrane=membrane[first - 1 : last + 1],
+        spikes=spikes[first - 1 : last],
+        counts=spikes.sum(0),
+        first_step=first,
     )
+
+
+def _phased(
+    network: Network, messages: Int64, place: int, chosen: Int64, schedule: Schedule, *, seed: int, steps: int
+) -> tuple[Int64, Int64, Int64]:
+    """Return accumulators while a layer integrates, and membranes and spikes while it fires."""
+    layer = network.layers[place]
+    outputs = run(network, messages, seed=seed, first_sample=0, schedule=schedule, steps=steps)
+    source = messages if place == 0 else outputs[place - 1].counts.astype(np.int64)
+    incoming = network.input.format.high if place == 0 else steps
+    train = source[None] if schedule == "graded" else unary_train(source, incoming)
+    integrating = np.cumsum([project(layer.synapse, sent)[:, chosen] for sent in train], axis=0)
+    counts = outputs[place].counts[:, chosen].astype(np.int64)
+    if schedule == "graded":
+        most = int(counts.max(initial=0))
+        return integrating, _membrane(layer, outputs[place], chosen, seed=seed, steps=most)[[0, -1]], counts[None]
+    spikes = (np.arange(steps).reshape(-1, 1, 1) < counts).astype(np.int64)
+    return integrating, _membrane(layer, outputs[place], chosen, seed=seed, steps=steps), spikes
+
+
+def _streamed(
+    network: Network, messages: Int64, place: int, chosen: Int64, *, seed: int, steps: int
+) -> tuple[Int64, Int64, Int64]:
+    """Return what the neurons received, their membranes and their spikes in every streaming step."""
+    seen: list[tuple[Int64, Int64, Int64]] = []
+
+    def watch(populations: Sequence[Population]) -> None:
+        state = populations[place]
+        seen.append((state.received[:, chosen], state.membrane[:, chosen], state.counts[:, chosen]))
+
+    run_streaming(network, messages, seed=seed, sample=np.arange(len(messages)), steps=steps, watch=watch)
+    received, membrane, counts = (np.stack(values) for values in zip(*seen, strict=True))
+    start = np.zeros_like(counts[:1])
+    return received, np.concatenate([start, membrane]), np.diff(counts, axis=0, prepend=start)
 
 
 def _membrane(layer: Layer, output: LayerOutput, chosen: Int64, *, seed: int, steps: int) -> Int64:

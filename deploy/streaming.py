@@ -24,6 +24,7 @@ grows.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -42,7 +43,7 @@ REMEDY = "Use fewer steps, or convert with fewer weight or input bits."
 
 
 @dataclass(slots=True, eq=False)
-class _Population:
+class Population:
     """State of one layer while it runs; arrays of shape (samples, neurons).
 
     Parameters
@@ -102,7 +103,7 @@ def delivered(network: Network, messages: Int64, steps: int) -> Int64:
     return sign * (size * steps // period(network))
 
 
-def _draw(population: _Population, which: NDArray[np.bool_], *, seed: int, sample: Int64) -> None:
+def _draw(population: Population, which: NDArray[np.bool_], *, seed: int, sample: Int64) -> None:
     """Give the neurons that fired their next exponential threshold."""
     neuron = population.layer.neuron
     assert isinstance(neuron, ExponentialThreshold)
@@ -114,11 +115,11 @@ def _draw(population: _Population, which: NDArray[np.bool_], *, seed: int, sampl
         population.theta[row[here], column[here]] = thresholds(words, neuron.fraction)
 
 
-def _start(layer: Layer, period_: int, *, encodes: bool, seed: int, sample: Int64) -> _Population:
+def _start(layer: Layer, period_: int, *, encodes: bool, seed: int, sample: Int64) -> Population:
     shape = (len(sample), layer.neurons)
     received, membrane, counts, theta, integrated = np.zeros((5, *shape), np.int64)
     active = np.zeros(len(sample), np.int64)
-    population = _Population(layer, period_, encodes, received, membrane, counts, theta, integrated, active)
+    population = Population(layer, period_, encodes, received, membrane, counts, theta, integrated, active)
     if isinstance(layer.neuron, ConstantThreshold):
         population.theta += layer.neuron.theta
     elif isinstance(layer.neuron, ExponentialThreshold):
@@ -126,7 +127,7 @@ def _start(layer: Layer, period_: int, *, encodes: bool, seed: int, sample: Int6
     return population
 
 
-def _advance(population: _Population, messages: Int64, step: int, steps: int, *, seed: int, sample: Int64) -> Int64:
+def _advance(population: Population, messages: Int64, step: int, steps: int, *, seed: int, sample: Int64) -> Int64:
     """Run one step of one layer; returns its spikes, 0 or 1."""
     layer = population.layer
     arriving = project(layer.synapse, messages)
@@ -183,7 +184,13 @@ class StreamedLayer:
 
 
 def run_streaming(
-    network: Network, messages: Int64, *, seed: int, sample: Int64, steps: int
+    network: Network,
+    messages: Int64,
+    *,
+    seed: int,
+    sample: Int64,
+    steps: int,
+    watch: Callable[[Sequence[Population]], None] | None = None,
 ) -> tuple[StreamedLayer, ...]:
     """Run a batch through the network for `steps` steps.
 
@@ -198,6 +205,8 @@ def run_streaming(
         Index of each row, which keys its draws.
     steps : int
         T.
+    watch : callable, optional
+        Called after every step with the state of each layer.
 
     Raises
     ------
@@ -214,6 +223,8 @@ def run_streaming(
         flow = spread(messages, step, inside)
         for population in populations:
             flow = _advance(population, flow, step, steps, seed=seed, sample=sample)
+        if watch is not None:
+            watch(populations)
     return tuple(
         StreamedLayer(
             population.counts,

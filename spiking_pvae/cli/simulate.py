@@ -10,6 +10,7 @@ from typing import Any
 import tyro
 
 from spiking_pvae.cli.command import Command, load_data, shown_to
+from spiking_pvae.cli.probing import parse_probe, write_probes
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.record import Schedule, SpikeRecord
@@ -60,6 +61,17 @@ class Simulate(Command):
     """Go on where a simulation with this record folder was interrupted."""
     force: bool = False
     """Replace a record folder that exists."""
+    probe: tuple[str, ...] = ()
+    """Watch neurons step by step: LAYER, LAYER:NEURONS or LAYER:NEURONS:STEPS, such as latents:0-15,40:1-32."""
+    probe_out: Path = Path("probes")
+    """Folder for the arrays (.npz) and pictures (raster, histogram of rates, membranes) of probes."""
+    probe_samples: int = 16
+    """Images, from the first, on which probes watch."""
+    traces: Path | None = None
+    """New folder for every inference's counts and charges, two .npy files a layer: written as it goes, never held in
+    memory. A unary raster follows from counts: a neuron of count n fires in the first n steps."""
+    keep: tuple[str, ...] = ()
+    """Layers in --traces; all if none is named."""
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Simulate and print the counts."""
@@ -68,39 +80,50 @@ class Simulate(Command):
         from spiking_pvae.deploy.simulate import Repeated
         from spiking_pvae.storage import require_free
 
-        for name in ("repeat", "samples", "steps"):
+        for name in ("repeat", "samples", "steps", "probe_samples"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(name, given=value, allowed="an integer of at least 1")
         if self.resume and self.record is None:
             raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
-        if self.resume and self.scheduler is not None:
-            raise InputError("resume", given="a scheduler, which keeps no parts", allowed="one of the two")
+        if self.keep and self.traces is None:
+            raise InputError("keep", given=", ".join(self.keep), allowed="only with --traces, the folder for them")
+        if self.traces is not None:
+            require_free(self.traces, force=self.resume)
+        probes = [parse_probe(text) for text in self.probe]
         parts = record_folder = None
         if self.record is not None:
             require_free(self.record, force=self.force, kind=RECORD_KIND)
             record_folder = self.record.resolve()  # "." has no name
-            if self.scheduler is None:
-                parts = record_folder.parent / f"{record_folder.name}.parts"
-                require_parts_only(parts)
+            parts = record_folder.parent / f"{record_folder.name}.parts"
+            require_parts_only(parts)
         network = load_network(self.network)
         dataset = load_data(shown_to(network, self.data), self.data_folder, terminal)
         images = choose(dataset.split(self.split).images, self.samples)
         transient = self.measure_transient(network, images, terminal)
         if parts is not None and not self.resume:
             remove_parts(parts)
+        steps = self.steps if transient is None else transient["steps"]
+        watched: dict[str, Any] = {"schedule": self.schedule, "steps": steps, "seed": self.seed}
+        written = write_probes(network, images[: self.probe_samples], probes, self.probe_out, **watched)
         record, result = simulate(
             network,
             images if self.repeat == 1 else Repeated(images, self.repeat),
             terminal,
             seed=self.seed,
             schedule=self.schedule,
-            steps=self.steps if transient is None else transient["steps"],
+            steps=steps,
             backend=self.backend,
             threads=self.threads,
             parts=parts,
             scheduler=self.scheduler,
+            keep=self.keep,
+            traces=self.traces,
         )
+        if written:
+            result["probes"] = written
+        if self.traces is not None:
+            result["traces"] = str(self.traces)
         if transient is not None:
             result["transient"] = transient
         if record_folder is not None:
@@ -149,11 +172,15 @@ def simulate(
     threads: int | None = None,
     parts: Path | None = None,
     scheduler: str | None = None,
+    keep: tuple[str, ...] = (),
+    traces: Path | None = None,
 ) -> tuple[SpikeRecord, dict[str, Any]]:
-    """Simulate with a progress display; return the record and its summary."""
+    """Simulate with a progress display; return the record and its summary, whose time begins with kernels loaded."""
     from spiking_pvae.deploy.runner import used
     from spiking_pvae.deploy.simulate import simulate as run
 
+    if scheduler is None and len(images) > 0:
+        run(network, images[:1], schedule=schedule, steps=steps, backend_name=backend, threads=1)
     started = time.perf_counter()
     finished = 0
     with terminal.progress("simulating", len(images)) as tick:
@@ -174,6 +201,8 @@ def simulate(
                 threads=threads,
                 parts=parts,
                 scheduler=scheduler,
+                keep=keep,
+                traces=traces,
                 report=report,
             )
         except KeyboardInterrupt:
@@ -181,15 +210,6 @@ def simulate(
             terminal.say(f"{finished} of {len(images)} inferences are done{way}")
             raise
     seconds = time.perf_counter() - started
-    per_inference = [
-        {
-            "name": tally.name,
-            "neurons": tally.neurons,
-            "spikes": int(tally.spikes.sum()) / record.samples,
-            "events": int(tally.events.sum()) / record.samples,
-        }
-        for tally in record.tallies
-    ]
     return record, {
         "samples": record.samples,
         "seconds": seconds,
@@ -199,9 +219,22 @@ def simulate(
         "seed": seed,
         "backend": used(backend),
         "spikes_per_inference": int(record.tally(network.latent.name).spikes.sum()) / record.samples,
-        "layers": per_inference,
+        "layers": by_population(record),
         "counts_sha256": record.counts_sha256,
     }
+
+
+def by_population(record: SpikeRecord) -> list[dict[str, Any]]:
+    """Return spikes and events an inference of the input and each layer."""
+    return [
+        {
+            "name": tally.name,
+            "neurons": tally.neurons,
+            "spikes": int(tally.spikes.sum()) / record.samples,
+            "events": int(tally.events.sum()) / record.samples,
+        }
+        for tally in record.tallies
+    ]
 
 
 def summary(result: dict[str, Any]) -> list[Any]:

@@ -1,6 +1,7 @@
 """`simulate` and `energy`: what they report, refuse, and leave alone on disk."""
 
 import csv
+import hashlib
 import json
 
 import networks
@@ -8,8 +9,11 @@ import numpy as np
 import pytest
 
 from spiking_pvae.cli.main import main
+from spiking_pvae.cli.probing import parse_probe
+from spiking_pvae.data import load
 from spiking_pvae.deploy.files import save_network
 from spiking_pvae.deploy.simulate import simulate
+from spiking_pvae.errors import InputError
 
 
 @pytest.fixture
@@ -76,10 +80,50 @@ def test_parts_outlive_inputs_that_can_not_be_read(home, call):
     assert not parts.exists()
 
 
-def test_a_cluster_keeps_no_parts_to_resume(home, call):
-    message = call("simulate", "--record", home / "rec", "--resume", "--scheduler", "tcp://127.0.0.1:1")
-    assert "resume" in message
-    assert "scheduler" in message
+@pytest.mark.parametrize(
+    ("text", "probe"),
+    [
+        ("latents", ("latents", None, None)),
+        ("latents:3", ("latents", [3], None)),
+        ("latents:0-2,5:4", ("latents", [0, 1, 2, 5], (4, 4))),
+        ("latents::1-3", ("latents", None, (1, 3))),
+    ],
+)
+def test_how_a_probe_is_written(text, probe):
+    assert parse_probe(text) == probe
+
+
+@pytest.mark.parametrize("text", ["", ":1", "latents:x", "latents:1:2:3", "latents:1,", "latents::1,2", "latents:-1"])
+def test_how_a_probe_is_not_written(text):
+    with pytest.raises(InputError, match="LAYER:NEURONS:STEPS"):
+        parse_probe(text)
+
+
+@pytest.mark.parametrize("schedule", ["graded", "unary", "streaming"])
+def test_probes_write_arrays_and_pictures(home, call, schedule):
+    options = ["--schedule", schedule, "--steps", 4, "--probe-out", home / "watched", "--probe-samples", 5]
+    last = 1 if schedule == "graded" else 3
+    answer = call("simulate", *options, "--probe", "latents:0-1,4:1-1", f"readout::1-{last}")
+    assert [(probe["layer"], probe["neurons"]) for probe in answer["probes"]] == [("latents", 3), ("readout", 16)]
+    with np.load(home / "watched" / "latents.npz") as arrays:
+        assert arrays["neurons"].tolist() == [0, 1, 4]
+        assert arrays["spikes"].shape == (1, 5, 3)
+        assert arrays["membrane"].shape == (2, 5, 3)
+    assert (home / "watched" / "readout.png").read_bytes().startswith(b"\x89PNG")
+    assert "layer to probe" in call("simulate", "--probe", "nothing")
+
+
+def test_traces_on_disk_are_those_in_memory(home, call):
+    answer = call("simulate", "--traces", home / "traces", "--keep", "latents", "--repeat", 20)
+    assert answer["traces"] == str(home / "traces")
+    images = load(home / "images.npy").validation.images
+    record = simulate(networks.random_network(3), np.concatenate([images] * 20), keep=("latents",))
+    counts = np.load(home / "traces" / "latents.counts.npy", mmap_mode="r")
+    assert (counts == record.traces["latents"].counts).all()
+    assert (np.load(home / "traces" / "latents.charge.npy") == record.traces["latents"].charge).all()
+    assert hashlib.sha256(counts.astype("<i4").tobytes()).hexdigest() == answer["counts_sha256"]
+    assert "exists" in call("simulate", "--traces", home / "traces")
+    assert "--traces" in call("simulate", "--keep", "latents")
 
 
 def test_the_present_folder_as_record(home, call, monkeypatch):

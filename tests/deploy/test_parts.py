@@ -159,3 +159,21 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_record(cluster):
     record = simulate(network, images, scheduler=address, report=lose_a_worker, **options)
     assert workers[0].wait() == -signal.SIGKILL
     assert_same(record, simulate(network, images, **options))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*large object.*:UserWarning")
+def test_a_cluster_goes_on_where_it_was_interrupted(cluster, tmp_path):
+    address, _ = cluster
+    network = networks.random_network(3, hidden=(5,))
+    images = networks.random_images(1, 1000, scale=2.0)
+    options = {"seed": 4, "batch": 100, "keep": ("latents",), "parts": tmp_path / "parts"}
+    with pytest.raises(KeyboardInterrupt):
+        simulate(network, images, scheduler=address, report=stop_after(500), **options)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
+    assert len(kept) == 5
+    sorted(kept)[2].unlink()  # a hole in the middle is filled
+    record = simulate(network, images, scheduler=address, **options)
+    assert len(list((tmp_path / "parts").iterdir())) == 10
+    assert all(path.stat().st_mtime_ns == date for path, date in kept.items() if path != sorted(kept)[2])
+    assert_same(record, simulate(network, images, **{**options, "parts": None}))

@@ -6,7 +6,7 @@ A layer of constant thresholds becomes, with K the largest count it can reach,
                   ^                                      |
                   +------------ reset (-theta) <---------+
 
-- synapse: Affine, or Conv2d;
+- synapse: Affine, or Conv2d (a bias that differs within a channel: a synapse without weights, then a Scale);
 - charge: I with r = 1, the membrane;
 - threshold_k: Threshold(k theta - 1/2). NIR's comparison is strict, so that on integers it fires for charge >= k theta;
 - count: Scale(1), the sum of the thresholds: clip(floor(charge / theta), 0, K);
@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.exporters.poisson import write_latents
-from spiking_pvae.deploy.exporters.segments import Segment, most_counts, segments, synapse_bias
+from spiking_pvae.deploy.exporters.segments import Segment, channel_bias, most_counts, segments
 from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, ExponentialThreshold, Layer, Network, Shape, Sparse
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import LimitError
@@ -107,8 +107,6 @@ def graph(segment: Segment, schedule: Schedule, steps: int) -> nir.NIRGraph:
     ------
     LimitError
         A layer needs too many thresholds.
-    UnsupportedError
-        A bias has no form in NIR.
     """
     build = Builder()
     source = build.add(INPUT, nir.Input(input_type={"input": np.array(segment.shape)}))
@@ -129,11 +127,28 @@ def graph(segment: Segment, schedule: Schedule, steps: int) -> nir.NIRGraph:
     return nir.NIRGraph(nodes=build.nodes, edges=build.edges, type_check=False)
 
 
-def _charge(build: Builder, place: int, layer: Layer, source: str, bias: NDArray[np.int64]) -> str:
+def _charge(build: Builder, place: int, layer: Layer, source: str, bias: NDArray[np.int64], *others: str) -> str:
     synapse = build.add(
         node_name(place, layer.name, "1_synapse"), synapse_node(layer, layer.synapse.weight, bias), source
     )
-    return build.add(node_name(place, layer.name, CHARGE), nir.I(r=np.ones(neuron_shape(layer))), synapse)
+    return build.add(node_name(place, layer.name, CHARGE), nir.I(r=np.ones(neuron_shape(layer))), synapse, *others)
+
+
+def _tick(build: Builder, place: int, layer: Layer, source: str) -> str:
+    """Add a synapse without weights that says 1 to every neuron in every step."""
+    weight, ones = np.zeros_like(layer.synapse.weight), np.ones(len(layer.synapse.weight), np.int64)
+    return build.add(node_name(place, layer.name, "1_tick"), synapse_node(layer, weight, ones), source)
+
+
+def _biased_charge(build: Builder, place: int, layer: Layer, source: str) -> str:
+    """Add the charge of one step; a bias that differs within a channel has a node of its own."""
+    bias = channel_bias(layer)
+    if bias is not None:
+        return _charge(build, place, layer, source, bias)
+    assert layer.bias is not None
+    level = nir.Scale(scale=layer.bias.value.reshape(neuron_shape(layer)).astype(np.float64))
+    levels = build.add(node_name(place, layer.name, "1_tick_bias"), level, _tick(build, place, layer, source))
+    return _charge(build, place, layer, source, np.zeros(len(layer.synapse.weight), np.int64), levels)
 
 
 def _fire(build: Builder, place: int, layer: Layer, levels: Sequence[NDArray[np.float64]], *sources: str) -> str:
@@ -152,7 +167,7 @@ def _fire(build: Builder, place: int, layer: Layer, levels: Sequence[NDArray[np.
 
 def _graded(build: Builder, place: int, layer: Layer, source: str, high: int) -> str:
     """Add a layer that integrates and fires in one step; return its last node."""
-    charge = _charge(build, place, layer, source, synapse_bias(layer))
+    charge = _biased_charge(build, place, layer, source)
     if not isinstance(layer.neuron, ConstantThreshold):
         return charge
     most = most_counts(layer, high)
@@ -172,8 +187,7 @@ def _unary(build: Builder, place: int, layer: Layer, source: str, phase: tuple[i
     opens, closes = phase
     shape, channels = neuron_shape(layer), len(layer.synapse.weight)
     bias = np.zeros(shape) if layer.bias is None else layer.bias.value.reshape(shape).astype(np.float64)
-    tick = synapse_node(layer, np.zeros_like(layer.synapse.weight), np.ones(channels, np.int64))
-    ticks = build.add(node_name(place, layer.name, "1_tick"), tick, source)
+    ticks = _tick(build, place, layer, source)
     clock = build.add(node_name(place, layer.name, "2_clock"), nir.I(r=np.ones(shape)), ticks)
     charge = _charge(build, place, layer, source, np.zeros(channels, np.int64))
 

@@ -77,20 +77,29 @@ def most_counts(layer: Layer, high: int) -> int:
     return min(layer.neuron.n_max, int((reach // layer.neuron.theta).max()))
 
 
+def channel_bias(layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]] | None:
+    """Return the bias in the form of the layer's synapses: one value a neuron, or one a channel of a convolution.
+
+    None where the neurons of one channel differ in their bias.
+    """
+    channels = len(layer.synapse.weight)
+    value = np.zeros(layer.neurons, np.int64) if layer.bias is None else layer.bias.value
+    rows = value.reshape(channels, -1)
+    return None if (rows != rows[:, :1]).any() else rows[:, 0]
+
+
 def synapse_bias(layer: Layer) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Return the bias in the form of the layer's synapses: one value a neuron, or one a channel.
+    """Return the bias in the form of the layer's synapses.
 
     Raises
     ------
     UnsupportedError
         The neurons of one channel of a convolution differ in their bias.
     """
-    channels = len(layer.synapse.weight)
-    value = np.zeros(layer.neurons, np.int64) if layer.bias is None else layer.bias.value
-    rows = value.reshape(channels, -1)
-    if (rows != rows[:, :1]).any():
+    found = channel_bias(layer)
+    if found is None:
         raise UnsupportedError(
             f"layer '{layer.name}', a convolution whose bias differs within a channel,",
             nearest="one bias for each output channel",
         )
-    return rows[:, 0]
+    return found

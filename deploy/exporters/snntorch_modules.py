@@ -129,7 +129,8 @@ class SpikingLayer(nn.Module):
         for step in range(steps):
             spikes, mem = self.spike(charge if step == 0 else torch.zeros_like(charge), mem)
             # A neuron that fires at all does so from the first step on: its largest count is a last step.
-            fired.append(spikes if step < self.n_max else torch.zeros_like(spikes))
+            # snnTorch's spikes are float32 whatever the membrane is.
+            fired.append(spikes.to(mem.dtype) if step < self.n_max else torch.zeros_like(mem))
             if step == 0:
                 charge = mem - OFFSET
         return charge, torch.stack(fired)

@@ -10,6 +10,7 @@ import networks
 import nir
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from spiking_pvae.deploy.backends import BACKENDS, chosen
 from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.expected import expected
 from spiking_pvae.deploy.export import export, random_messages
-from spiking_pvae.deploy.exporters import nir_files, poisson
+from spiking_pvae.deploy.exporters import nir_files, poisson, snntorch_files
 from spiking_pvae.deploy.exporters.manifest import read_manifest
 from spiking_pvae.deploy.exporters.snntorch_modules import SpikingLayer
 from spiking_pvae.deploy.exporters.targets import target
@@ -85,8 +86,17 @@ def conv_network(seed=1):
     return Network(input=plain.input, layers=(first, second, latents, decoder, readout), beta=1.0)
 
 
+def uneven_network(seed=1):
+    """A bias of its own for every neuron of a convolution."""
+    network = conv_network(seed)
+    first = network.layers[0]
+    rng = np.random.default_rng(seed)
+    bias = Bias(mantissa=rng.integers(-90, 90, first.neurons).astype(np.int16), exponent=1)
+    return replace(network, layers=(replace(first, bias=bias), *network.layers[1:]))
+
+
 @pytest.mark.parametrize("schedule", ["graded", "unary"])
-@pytest.mark.parametrize("make", [networks.random_network, dense_network, conv_network])
+@pytest.mark.parametrize("make", [networks.random_network, dense_network, conv_network, uneven_network])
 @pytest.mark.parametrize("name", IN_PROCESS)
 def test_backend_equals_reference(name, make, schedule):
     network = make(3)
@@ -95,6 +105,15 @@ def test_backend_equals_reference(name, make, schedule):
     assert verdict.status == "equal", verdict
     assert verdict.comparison.samples == 40
     assert verdict.comparison.compared >= 40 * sum(layer.neurons for layer in network.layers)
+
+
+@pytest.mark.parametrize("schedule", ["graded", "unary"])
+def test_sums_that_need_double_precision(schedule, monkeypatch):
+    monkeypatch.setattr(snntorch_files, "exact_dtype", lambda layers, high: torch.float64)
+    network = conv_network()
+    messages = random_messages(network, 10, 0)
+    verdict = run_backend(backend("snntorch"), network, messages, seed=1, schedule=schedule, steps=STEPS)
+    assert verdict.status == "equal", verdict
 
 
 @pytest.mark.parametrize("name", IN_PROCESS)

@@ -1,5 +1,6 @@
 """Lava's CPU simulator: our processes against the reference, and what is left when it fails. Needs Lava."""
 
+import json
 import os
 import subprocess
 import sys
@@ -422,6 +423,17 @@ def test_unrolled_convolution():
     for layer in conv_network().layers[:2]:
         messages = rng.integers(-50, 50, (20, layer.synapse.inputs))
         assert (project(unrolled(layer).synapse, messages) == project(layer.synapse, messages)).all()
+
+
+@needs_lava
+@pytest.mark.parametrize("target", ["lava", "lava-stock", "netx", "netx-cuba"])
+def test_exports_read_back_in_a_fresh_process(target, tmp_path, nothing_left):
+    export(stock_network(), target, tmp_path / "export ü", messages=random_messages(stock_network(), 4, 0), steps=5)
+    command = [sys.executable, "-m", "spiking_pvae", "verify", str(tmp_path / "export ü"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)["backends"]
+    assert (result["status"], result["samples"]) == ("equal", 4)
 
 
 def test_the_package_never_imports_the_lava_side():

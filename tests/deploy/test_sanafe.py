@@ -1,5 +1,6 @@
 """SANA-FE on our files: its spikes, synaptic operations, packets and hops are ours. Needs SANA-FE."""
 
+import json
 import os
 import subprocess
 import sys
@@ -103,6 +104,16 @@ def test_mutations_are_reported(name, tmp_path):
     golden = read_golden(tmp_path / "export", manifest.layers)
     got = LOADERS["sanafe"](tmp_path / "export", manifest)(golden.messages, seed=golden.seed, first_sample=0)
     assert compare(golden.traces, got).first.layer == layer
+
+
+@needs_sanafe
+def test_export_reads_back_in_a_fresh_process(tmp_path):
+    export(networks.random_network(1, hidden=(4,)), "sanafe", tmp_path / "export ü", steps=5)
+    command = [sys.executable, "-m", "spiking_pvae", "verify", str(tmp_path / "export ü"), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)["backends"]
+    assert (result["status"], result["samples"]) == ("equal", 16)
 
 
 @needs_sanafe

@@ -95,10 +95,11 @@ def equalise(network: FloatNetwork, largest: dict[str, Float64]) -> FloatNetwork
     .. [1] M. Nagel et al., "Data-free quantization through weight equalization and bias correction", ICCV 2019.
     """
     layers = list(network.layers)
-    for place, layer in enumerate(layers[:-1]):
+    for place in range(len(layers) - 1):
+        # As it is by now: the layer before may have passed its gain on.
+        layer, following = layers[place], layers[place + 1]
         if not isinstance(layer.activation, Rectify):
             continue
-        following = layers[place + 1]
         gain = _balance(layer, following, largest[layer.name])
         assert not isinstance(layer.linear, ScaleMap)
         layers[place] = replace(

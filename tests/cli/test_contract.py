@@ -101,10 +101,21 @@ def test_convert(job, tmp_path, call):
     assert result["weight_bits"] == 4
     change = 100 * (result["nelbo_integer"] / result["nelbo_float"] - 1)
     assert result["nelbo_change_percent"] == pytest.approx(change)
+    assert sum(v for name, v in result["gap"].items() if name != "total") == pytest.approx(result["gap"]["total"])
     code, _, err = call("convert", job / "run", "--out", tmp_path / "net")
     assert code == 2
     assert "--force" in err
     assert call("convert", job / "run", "--out", tmp_path / "net", "--force")[0] == 0
+
+
+def test_convert_says_units_and_what_had_no_effect(job, tmp_path, capsys):
+    options = ["--out", str(tmp_path / "net"), "--equalisation", "--finetune", "1"]
+    assert main(["convert", str(job / "run"), *options]) == 0
+    captured = capsys.readouterr()
+    assert "Nothing to equalise" in captured.err
+    shown = " ".join(captured.out.split())
+    for words in ("KL (nats)", "summed over the pixels", "± standard error", "by fine tuning", "by interaction"):
+        assert words in shown
 
 
 def test_simulate_and_energy(job, tmp_path, call):

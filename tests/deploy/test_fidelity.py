@@ -1,5 +1,6 @@
 """The fidelity report: the gap adds up, and it is what plain evaluation finds."""
 
+import matplotlib
 import numpy as np
 import pytest
 import sets
@@ -10,6 +11,7 @@ from spiking_pvae.deploy import QuantizeConfig, fidelity, lower, quantize, simul
 from spiking_pvae.errors import InputError, UnsupportedError
 from spiking_pvae.evaluation import evaluate
 from spiking_pvae.model import PoissonVAE
+from spiking_pvae.plots.fidelity import draw_fidelity
 from spiking_pvae.training import fit
 
 
@@ -61,6 +63,22 @@ def test_eight_bits_cost_less_than_half_a_percent(trained):
     report = fidelity(source, quantize(source, dataset.calibration()), dataset.validation.images)
     assert abs(report.nelbo_change_percent) < 0.5
     assert report.rates.correlation > 0.999
+
+
+def test_the_picture_says_what_the_report_says(trained, tmp_path):
+    model, dataset = trained
+    source = lower(model)
+    report = fidelity(source, quantize(source, dataset.calibration()), dataset.validation.images)
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        draw_fidelity(report, tmp_path / "new" / "fidelity.svg")
+    text = (tmp_path / "new" / "fidelity.svg").read_text()
+    for cause in report.gap.keys() - {"total"}:
+        assert cause.replace("_", " ") in text
+    for layer in report.layers:
+        assert f">{layer.name}<" in text
+    assert f"total {report.nelbo_change_percent:+.3f}" in text.replace("\N{MINUS SIGN}", "-")
+    for worst in report.rates.worst(3):
+        assert f">{worst['neuron']}<" in text
 
 
 def test_unsupported_module_is_named(trained):

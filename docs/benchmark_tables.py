@@ -44,7 +44,27 @@ def simulator() -> str:
         shown = [tool for tool in tools if any(tool in case["milliseconds"] for case in found[key])]
         rows = [_row(case, shown) for case in found[key]]
         parts += [f"{title}:", "", _table(["samples", "input density", "ours, ms", *shown], rows)]
-    return "\n".join(parts)
+    return "\n".join([*parts, trained(found)])
+
+
+def trained(found: Mapping[str, Any]) -> str:
+    """Microseconds of the trained networks, graded beside unary, and their ratio to graded."""
+    ways = ("unary_closed_form", "unary_steps", "streaming", "torch_loop", "snntorch")
+    rows = []
+    for name, cases in found["trained"].items():
+        for case in cases:
+            times, ratios = case["microseconds_an_inference"], case["over_graded"]
+            cells = [f"{times[way]:.3g} ({ratios[way]['median']:.3g}x)" if way in times else "-" for way in ways]
+            reference = f"{times['reference_unary']:.3g} ({case['reference_unary_over_graded']:.3g}x)"
+            rows.append([name, str(case["samples"]), f"{times['graded']:.3g}", *cells, reference])
+    million = found["million"]
+    columns = ["network", "samples", "graded", *(way.replace("_", " ") for way in ways), "reference, unary"]
+    return (
+        "Networks trained on natural images, T = 32; microseconds an inference, in brackets how many times graded (the "
+        f"reference's own graded step for the reference):\n\n{_table(columns, rows)}\n"
+        f"A million inferences by `{million['command']}`: {million['seconds']:.3g} s, at most "
+        f"{million['peak_bytes'] / 2**20:.0f} MiB.\n"
+    )
 
 
 def sampler() -> str:

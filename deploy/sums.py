@@ -31,6 +31,11 @@ DENSE_FROM = {True: 0.2, False: 2.0}
 ROW, SYNAPSE, STEP, LONE_STEP = 1.1, 2.3, 0.27, 1.2
 """Times of the parts of kernels for listed synapses, of which only the ratios count (nanoseconds on one processor): a
 message's row of 64 outputs, a synapse of a list, and a step of the gathering kernel, among others or for one sample."""
+ALONE = 256
+"""Inputs whose column of that matrix is found at once."""
+UNROLLED_UP_TO = 2**22
+"""Weights of the largest matrix that a convolution is written out as: products of bytes that are mostly 0 take less
+time than kernels added one message after the other, as long as the matrix stays in the cache."""
 
 
 def sum_type(largest: int) -> type[np.int32] | type[np.int64]:
@@ -112,6 +117,22 @@ def _(synapse: Sparse) -> Sums:
 
 @compile_sums.register
 def _(synapse: Conv2d) -> Sums:
+    if synapse.inputs * synapse.outputs <= UNROLLED_UP_TO:
+        return compile_sums(unrolled(synapse))
+    return _convolve(synapse)
+
+
+def unrolled(synapse: Conv2d) -> Dense:
+    """Write a convolution out as a matrix, what it makes of each input alone."""
+    sums, weight = _convolve(synapse), np.empty((synapse.outputs, synapse.inputs), np.int8)
+    for first in range(0, synapse.inputs, ALONE):
+        last = min(first + ALONE, synapse.inputs)
+        weight[:, first:last] = sums(np.eye(last - first, synapse.inputs, first, dtype=np.int32)).T
+    return Dense(weight=weight, exponent=synapse.exponent, bits=synapse.bits)
+
+
+def _convolve(synapse: Conv2d) -> Sums:
+    """Return the sums of the kernels of nonzero messages."""
     taps = convolution.pack_taps(synapse.weight, synapse.groups)
     channels, height, width = synapse.output_shape
     geometry = (

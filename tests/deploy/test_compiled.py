@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spiking_pvae.deploy import reference
+from spiking_pvae.deploy import reference, sums
 from spiking_pvae.deploy.compiled import CompiledNetwork
 from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, InputPort, Layer, Network, Readout
 from spiking_pvae.deploy.kernels import dense
@@ -87,9 +87,13 @@ def assert_same_outputs(network, samples, *, threads, seed, first, schedule, ste
     first=st.integers(0, 2**40),
     schedule=st.sampled_from(["graded", "unary", "streaming"]),
     steps=st.integers(1, 12),
+    unrolled=st.booleans(),
 )
-def test_outputs_equal_the_reference(network, samples, threads, seed, first, schedule, steps):
-    assert_same_outputs(network, samples, threads=threads, seed=seed, first=first, schedule=schedule, steps=steps)
+def test_outputs_equal_the_reference(network, samples, threads, seed, first, schedule, steps, unrolled):
+    with pytest.MonkeyPatch.context() as patch:
+        if not unrolled:
+            patch.setattr(sums, "UNROLLED_UP_TO", 0)
+        assert_same_outputs(network, samples, threads=threads, seed=seed, first=first, schedule=schedule, steps=steps)
 
 
 @settings(max_examples=4)
@@ -117,13 +121,16 @@ def conv(groups=1):
     return Conv2d(weight=weight, exponent=0, bits=8, input_shape=(4, 6, 6), padding=(1, 1), groups=groups)
 
 
+@pytest.mark.parametrize("unrolled", [True, False])
 @pytest.mark.parametrize("instruction", [True, False])
 @pytest.mark.parametrize("density", [0.0, 0.01, 0.2, 1.0])
 @pytest.mark.parametrize(
     ("low", "high"), [(-127, 127), (-128, 127), (0, 255), (-1, 255), (0, 256), (-129, 0), (-(2**23), 2**23 - 1)]
 )
-def test_sums_at_the_edges_of_integer_types(monkeypatch, instruction, density, low, high):
+def test_sums_at_the_edges_of_integer_types(monkeypatch, unrolled, instruction, density, low, high):
     """Messages that fit 8 bits or not, sums that fit 32 bits or not, with and without the dot-product instruction."""
+    if not unrolled:
+        monkeypatch.setattr(sums, "UNROLLED_UP_TO", 0)
     if not instruction:
         monkeypatch.setattr(dense, "has_dot_product", lambda: False)
     rng = np.random.default_rng(0)

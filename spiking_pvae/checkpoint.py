@@ -96,14 +96,8 @@ class Run:
     history: History
 
 
-def prepare_folder(folder: Path, *, force: bool, resume: bool = False) -> None:
-    """Make sure that results can be written to `folder`, before any work is done.
-
-    Raises
-    ------
-    InputError
-        The folder holds files and neither `force` nor `resume` is set, or can't be written to.
-    """
+def require_empty(folder: Path, *, force: bool, resume: bool = False) -> None:
+    """Refuse a folder that holds files unless `force` or `resume` is set; nothing is written."""
     if folder.exists() and not folder.is_dir():
         raise InputError("output", given=f"{folder}, which is a file", allowed="a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (force or resume):
@@ -113,6 +107,17 @@ def prepare_folder(folder: Path, *, force: bool, resume: bool = False) -> None:
             allowed="a new or empty folder",
             remedy="Choose another, or overwrite with --force.",
         )
+
+
+def prepare_folder(folder: Path, *, force: bool, resume: bool = False) -> None:
+    """Make sure that results can be written to `folder`, before any work is done.
+
+    Raises
+    ------
+    InputError
+        The folder holds files and neither `force` nor `resume` is set, or can't be written to.
+    """
+    require_empty(folder, force=force, resume=resume)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

@@ -53,7 +53,7 @@ class Run(Command):
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Do every step and print the summary."""
-        from spiking_pvae.checkpoint import load_run, prepare_folder
+        from spiking_pvae.checkpoint import load_run
         from spiking_pvae.deploy.files import load_network, save_recording
         from spiking_pvae.energy import estimate, load_preset
         from spiking_pvae.evaluation import evaluate
@@ -63,8 +63,6 @@ class Run(Command):
 
         preset = load_preset(self.hardware)
         out = self.out or next(path for n in itertools.count(1) if not (path := Path("runs") / f"run-{n}").exists())
-        prepare_folder(out, force=self.force, resume=self.resume)
-        dataset = load_data(self.data, self.data_folder, terminal)
         options = Train(
             out=out,
             data=self.data,
@@ -74,6 +72,8 @@ class Run(Command):
             resume=self.resume,
             force=self.force,
         )
+        options.check()
+        dataset = load_data(self.data, self.data_folder, terminal)
         trained = train(dataset, options, terminal, command="run")
         run = load_run(out)
         model = run.model

@@ -64,9 +64,19 @@ class Train(Command):
         chosen = recipe or started  # a recipe that contradicts the run is refused as other options are
         return cls(out=tyro.MISSING, data=started.data, model=chosen.model, train=chosen.train)
 
+    def check(self) -> None:
+        """Refuse what can be known to be wrong without the data."""
+        from spiking_pvae.checkpoint import require_empty
+        from spiking_pvae.devices import choose_device
+
+        require_readable(self.budget)
+        choose_device(self.train.device)
+        if process_rank() == 0:
+            require_empty(self.out, force=self.force, resume=self.resume)
+
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Train, save, print a summary."""
-        require_readable(self.budget)
+        self.check()
         dataset = load_data(self.data, self.data_folder, terminal)
         result = train(dataset, self, terminal)
         if self.budget.energy_budget is not None:

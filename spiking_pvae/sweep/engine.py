@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from spiking_pvae.checkpoint import prepare_folder
+from spiking_pvae.checkpoint import prepare_folder, require_empty
 from spiking_pvae.energy import load_preset
 from spiking_pvae.errors import InputError
 from spiking_pvae.storage import read_json, write_json
@@ -62,10 +62,10 @@ def require_usable(out: Path, *, force: bool) -> None:
     Raises
     ------
     InputError
-        It does, and `force` is not set; or it can't be written to.
+        It does, and `force` is not set.
     """
     if not (out / MANIFEST).is_file():
-        prepare_folder(out, force=force)
+        require_empty(out, force=force)
 
 
 def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None:
@@ -100,7 +100,7 @@ def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None
                 remedy="Choose another --out.",
             )
     else:
-        require_usable(out, force=force)
+        prepare_folder(out, force=force)
         write_json(out / MANIFEST, {**settings, "version": __version__})
     for outcome in collect(out, job.config):
         if force or (retry and not outcome.done):

@@ -153,6 +153,8 @@ def test_no_advice_to_load_pickles(tmp_path, fails):
     [
         (["run", "--hardware", "loihi9"], "loihi9"),
         (["run", "--out", "FULL"], "not empty"),
+        (["train", "--out", "FULL"], "not empty"),
+        (["train", "--out", "NEW", "--device", "cuda:99"], "device"),
         (["sweep", "--out", "FULL"], "not empty"),
         (["sweep", "--out", "NEW", "--hardware", "loihi9"], "loihi9"),
         (["sweep", "--out", "NEW", "--workers", "0"], "workers"),

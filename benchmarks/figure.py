@@ -12,16 +12,16 @@ from matplotlib import pyplot as plt
 
 
 def draw(result: dict[str, Any], file: Path) -> None:
-    """Draw times beside the peers, ratios against density, and cost against steps, batch, events and width."""
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
+    """Draw times beside the peers, ratios against density, cost against size, and trained networks."""
+    figure, axes = plt.subplots(1, 4, figsize=(20, 4.8), layout="constrained")
     single, batch = result["W1"]
-    names = list(batch["milliseconds"])
+    names = list(single["milliseconds"])
     for shift, (row, label) in enumerate(((single, "1 sample"), (batch, "256 samples, each"))):
-        heights = [row["milliseconds"][name] / row["samples"] for name in names]
-        axes[0].bar([i + 0.4 * shift for i in range(len(names))], heights, 0.4, label=label)
+        known = [(i, row["milliseconds"][name]) for i, name in enumerate(names) if name in row["milliseconds"]]
+        axes[0].bar([i + 0.4 * shift for i, _ in known], [ms / row["samples"] for _, ms in known], 0.4, label=label)
     axes[0].set_xticks([i + 0.2 for i in range(len(names))], names, rotation=30, ha="right")
     axes[0].set(yscale="log", ylabel="ms an inference", title="784 → 512 → 256, 32 steps, 10% input spikes")
-    axes[0].legend()
+    axes[0].legend(loc="upper left")
     for samples, style in ((1, "--"), (256, "-")):
         rows = [row for row in result["density"] if row["samples"] == samples]
         for colour, name in (("C0", "snnTorch"), ("C1", "SpikingJelly")):
@@ -32,9 +32,19 @@ def draw(result: dict[str, Any], file: Path) -> None:
     axes[1].legend(title="peer, samples")
     for axis, values in result["scaling"].items():
         sizes, seconds = values["sizes"], values["seconds"]
-        label = f"{axis}: exponent {values['exponent']:.2f}"
+        label = f"{axis}: exponent {values['exponent']:.2f}, R² of a line {values['r2_of_a_line']:.4f}"
         axes[2].plot([s / sizes[0] for s in sizes], [s / seconds[0] for s in seconds], "o-", label=label)
     axes[2].set(xscale="log", yscale="log", xlabel="size, relative", ylabel="time, relative", title="Cost")
     axes[2].legend()
+    ways = list(result["trained"]["linear"][0]["microseconds_an_inference"])
+    for shift, (name, rows) in enumerate(result["trained"].items()):
+        times = rows[-1]["microseconds_an_inference"]
+        known = [(i, times[way]) for i, way in enumerate(ways) if way in times]
+        axes[3].bar([i + 0.4 * shift for i, _ in known], [us for _, us in known], 0.4, label=name)
+    axes[3].set_xticks(
+        [i + 0.2 for i in range(len(ways))], [w.replace("_", " ") for w in ways], rotation=30, ha="right"
+    )
+    axes[3].set(yscale="log", ylabel="µs an inference", title="Trained networks, 256 samples, 32 steps")
+    axes[3].legend(loc="upper left")
     figure.savefig(file, dpi=110)
     plt.close(figure)

@@ -161,7 +161,8 @@ def machine() -> dict[str, Any]:
         "load_average": os.getloadavg(),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": "python benchmarks/simulate.py " + " ".join(sys.argv[1:]),
+        "command": "python benchmarks/simulate.py "
+        + " ".join("PYTHON" if word.endswith("/python") else word for word in sys.argv[1:]),
     }
 
 

@@ -26,7 +26,7 @@ class Sums(Protocol):
 
 LARGEST_WEIGHT = 127
 INT32_SUM = 2**31 - 1
-DENSE_FROM = {True: 0.2, False: 2.0}
+DENSE_FROM = {True: 0.13, False: 2.0}
 """Share of nonzero messages from which every weight is multiplied, with and without a dot-product instruction."""
 ROW, SYNAPSE, STEP, LONE_STEP = 1.1, 2.3, 0.27, 1.2
 """Times of the parts of kernels for listed synapses, of which only the ratios count (nanoseconds on one processor): a

@@ -12,7 +12,7 @@ take a bias once: that is done by a few `input` somas a layer, whose single spik
 Signed inputs are pairs of lines, one for each sign. Poisson neurons have no form: the latents only sum, and `input`
 somas beside them, on the same cores, send the counts that the reader draws. The potential is kept in units of 1/64
 within +-2^25, synapses of weight 0 are left out, and layers sit on the cores that `spiking_pvae.deploy.mapping` gives
-them, inputs and controls on the first.
+them; `input` somas sit where there is room in the tile of their population, which is as far from everything.
 
 A spike sent in step t is added in step t + 1. With sources that send in the steps a .. a + n - 1, everything has
 arrived in step a + n, `open` is sent then, and the layer's own first step is a + n + 1.
@@ -20,7 +20,7 @@ arrived in step a + n, `open` is sent then, and the layer's own first step is a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ Int64 = NDArray[np.int64]
 MESH = CoreMesh(neurons_per_core=1024, cores_per_tile=4, columns=8, rows=4)
 """Loihi 1 (Davies et al., IEEE Micro 38(1), 2018): 128 cores of 1,024 neurons, four a tile, 8 x 4 tiles."""
 GATE = MEMBRANE.high + 1
+CORE = 1024
+"""Neurons that a core of SANA-FE 2.2.9 can hold, whatever its architecture says."""
 NEVER = 2 * GATE
 """A threshold that no charge reaches."""
 BIAS, HOLD, OPEN, CLOSE = range(4)
@@ -144,6 +146,31 @@ def _stage(place: int, layer: Layer, cores: Int64, steps: int) -> tuple[Stage, G
     return stage, Group(name=name, cores=cores, threshold=threshold)
 
 
+def _with_room(groups: list[Group], mesh: CoreMesh) -> tuple[Group, ...]:
+    """Move `input` somas within their tile to cores that have room."""
+    taken = np.zeros(mesh.cores, np.int64)
+    for group in groups:
+        if group.threshold is not None:
+            taken += np.bincount(group.cores, minlength=mesh.cores)
+    placed = []
+    for group in groups:
+        cores = group.cores.copy()
+        for neuron, core in enumerate(cores if group.threshold is None else ()):
+            first = core // mesh.cores_per_tile * mesh.cores_per_tile
+            free = [core, *range(first, first + mesh.cores_per_tile)]
+            cores[neuron] = next((place for place in free if taken[place] < CORE), -1)
+            if cores[neuron] < 0:
+                raise LimitError(
+                    group.name,
+                    limit=f"{CORE} neurons a core of SANA-FE, input lines and controls included",
+                    value=f"a tile with more than {CORE * mesh.cores_per_tile}",
+                    remedy="Convert a smaller network, or count with simulate and energy.",
+                )
+            taken[cores[neuron]] += 1
+        placed.append(replace(group, cores=cores))
+    return tuple(placed)
+
+
 def build(network: Network, steps: int, mesh: CoreMesh = MESH) -> Form:
     """Write a network in this form.
 
@@ -177,4 +204,4 @@ def build(network: Network, steps: int, mesh: CoreMesh = MESH) -> Form:
             groups.append(Group(name=entry[0], cores=cores[layer.name]))
             population, incoming, stages = layer.name, steps, []
     encoder, decoder = halves
-    return Form(groups=tuple(groups), wires=tuple(wires), halves=(encoder, decoder), steps=steps, mesh=mesh)
+    return Form(groups=_with_room(groups, mesh), wires=tuple(wires), halves=(encoder, decoder), steps=steps, mesh=mesh)

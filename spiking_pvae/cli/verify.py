@@ -61,7 +61,7 @@ class Verify(Command):
         return self._backends(terminal)
 
     def exit_code(self, result: Mapping[str, Any]) -> int:
-        """Return 1 on a difference, or where a required backend did not run."""
+        """Return 1 on a difference or a failure, or where a required backend is missing."""
         return 0 if result["passed"] else 1
 
     def _golden(self, terminal: Terminal) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class Verify(Command):
             report=terminal.say,
         )
         failed = any(
-            verdict.status in {"different", "failed"} or (verdict.name in required and verdict.status != "equal")
+            verdict.status in {"different", "failed"} or (verdict.name in required and verdict.status == "missing")
             for verdict in verdicts
         )
         result = {

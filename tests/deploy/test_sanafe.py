@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import networks
+import numpy as np
 import pytest
 from test_exports import conv_network, dense_network
 
@@ -17,6 +18,7 @@ from spiking_pvae.deploy.export import export, random_messages, write_files
 from spiking_pvae.deploy.exporters.golden import read_golden
 from spiking_pvae.deploy.exporters.sanafe_export import write
 from spiking_pvae.deploy.exporters.sanafe_files import expected_sanafe
+from spiking_pvae.deploy.exporters.sanafe_form import build
 from spiking_pvae.deploy.hosts import SANAFE
 from spiking_pvae.deploy.ir import ConstantThreshold
 from spiking_pvae.deploy.loaders import LOADERS, load_sanafe
@@ -136,6 +138,20 @@ def test_sanafe_refuses_what_it_can_not_hold(tmp_path):
     with pytest.raises(LimitError, match="cores"):
         write(network, tmp_path, schedule="unary", steps=2, mesh=replace(SMALL, columns=1, rows=1))
     assert not (tmp_path / "export").exists()
+
+
+def test_input_somas_sit_where_there_is_room():
+    """In the tile of their population; the layers stay where the mapping has them."""
+    network = networks.random_network(3, side=28, hidden=(700,))
+    form = build(network, STEPS)
+    everyone = np.bincount(np.concatenate([group.cores for group in form.groups]))
+    assert everyone.max() <= 1024
+    assert everyone.sum() == 2 * 784 + 700 + 6 + 784 + 6 + 3 * 4
+    places = {group.name: group.cores for group in form.groups}
+    assert (places["l0_hidden0"] == 0).all()
+    assert set(places["input"] // 4) == set(places["input_off"] // 4) == {0}
+    with pytest.raises(LimitError, match=r"more than 4096 exceeds 1024 neurons a core"):
+        build(networks.random_network(3, side=64, bits=2, bias=False), STEPS)
 
 
 def test_the_package_never_imports_sanafe():

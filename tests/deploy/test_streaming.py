@@ -16,7 +16,7 @@ from spiking_pvae.deploy.ranges import ranges
 from spiking_pvae.deploy.simulate import runner, simulate
 from spiking_pvae.deploy.streaming import delivered, period, spread
 from spiking_pvae.deploy.transient import steps_for, transient
-from spiking_pvae.errors import InputError
+from spiking_pvae.errors import InputError, LimitError
 
 
 @given(st.integers(-(2**23), 2**23), st.integers(1, 300), st.integers(1, 3))
@@ -110,6 +110,29 @@ def test_streaming_equals_big_integers(seed, hidden, steps, run_seed):
             )
             assert [output.counts[row].tolist() for output in outputs] == counts
             assert [output.charge[row].tolist() for output in outputs] == charges
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), exponent=st.sampled_from([0, 9, 12]), steps=st.integers(1, 60))
+def test_both_backends_where_neurons_reach_their_limits(seed, exponent, steps):
+    """Low thresholds, so that counts meet what a step allows, and inhibition down to the lowest membrane."""
+    network = networks.random_network(seed, side=3, hidden=(6,))
+    rng, first = np.random.default_rng(seed), network.layers[0]
+    neuron = ConstantThreshold(mantissa=rng.integers(1, 6, 6).astype(np.int32), n_max=int(rng.integers(1, 100)))
+    first = replace(first, neuron=neuron, synapse=replace(first.synapse, exponent=exponent))
+    network = replace(network, layers=(first, *network.layers[1:]))
+    messages = network.input.encode(networks.random_images(seed, 4, 3, scale=3.0))
+    options = {"seed": 1, "first_sample": 2, "schedule": "streaming", "steps": steps}
+    try:
+        expected = runner(network, "reference")(messages, **options)
+    except LimitError:
+        with pytest.raises(LimitError):
+            runner(network, "numba")(messages, **options)
+        return
+    for ours, theirs in zip(runner(network, "numba")(messages, **options), expected, strict=True):
+        assert (ours.counts == theirs.counts).all()
+        assert (ours.charge == theirs.charge).all()
+        assert (ours.active == theirs.active).all()
 
 
 @settings(max_examples=20, deadline=None)

@@ -62,6 +62,7 @@ def _(synapse: Dense) -> Sums:
     rows = events.pack_rows(synapse.weight)
     packed = dense.pack_groups(synapse.weight)
     weight_sum = synapse.weight.sum(1, dtype=np.int32)
+    corrections = {offset: offset * weight_sum for offset in (0, 128)}
     dense_from = DENSE_FROM[dense.has_dot_product()]
 
     def sums(messages: Integers, room: Int32 | None = None) -> Integers:
@@ -73,7 +74,7 @@ def _(synapse: Dense) -> Sums:
         result = np.empty((len(messages), synapse.outputs), np.int32) if room is None else room
         offset = 0 if low >= 0 else 128
         if nonzero > dense_from * messages.size and low >= -offset and high <= 255 - offset:
-            dense.dense_sums(packed, offset, offset * weight_sum, messages, result)
+            dense.dense_sums(packed, offset, corrections[offset], messages, result)
         else:
             events.event_sums(rows, np.ascontiguousarray(messages, np.int32), result)
         return result

@@ -74,6 +74,7 @@ def sampler() -> str:
         [
             f"{case['mean_rate']:g}",
             str(case["n_exp"]),
+            f"{case['rectangular_misses']:.1%}",
             f"{case['rectangular_ms']:.3g}",
             f"{case['sigmoid_ms']:.3g} ({case['ratio_sigmoid']:.3g}x)",
             f"{case['cubic_ms']:.3g} ({case['ratio_cubic']:.3g}x)",
@@ -83,10 +84,16 @@ def sampler() -> str:
     about = (
         f"Made on {found['date']} by `{found['command']}` on {found['cores']} cores of {found['cpu']}; batch "
         f"{found['batch']}, K = {found['latents']}, tau = {found['temperature']:g}; milliseconds of one thread, "
-        "forward and backward. The rectangular form draws n_exp arrivals a unit, as the public code of the papers does."
+        "forward and backward. The rectangular form draws n_exp arrivals a unit, as the papers' public code does, "
+        "and leaves out what comes after them: that share of the expected count."
     )
-    columns = ["mean rate", "n_exp", "rectangular", "fused, sigmoid", "fused, cubic"]
-    return f"{about}\n\n{_table(columns, rows)}"
+    columns = ["mean rate", "n_exp", "left out", "rectangular", "fused, sigmoid", "fused, cubic"]
+    held = [
+        [case["sampler"].replace("_", " "), str(case["batch"]), f"{case['mean_rate']:g}", f"{case['bytes_each']:.3g}"]
+        for case in found["memory"]
+    ]
+    memory = _table(["sampler", "batch", "mean rate", "bytes a latent and sample"], held)
+    return f"{about}\n\n{_table(columns, rows)}\nPeak memory of one draw:\n\n{memory}"
 
 
 def kept(name: str) -> str:

@@ -33,6 +33,7 @@ def draw_probe(trace: ProbeTrace, path: Path, *, sample: int = 0) -> None:
     raster.plot(step + first, trace.neurons[neuron], "|", color="black", markersize=5)
     raster.set(xlabel="step", ylabel="neuron", title=f"{trace.layer}, {trace.schedule}: spikes of sample {sample}")
     raster.set_xlim(first - 0.5, last + 0.5)
+    raster.set_ylim(trace.neurons.min() - 1, trace.neurons.max() + 1)
     histogram.hist(trace.counts.mean(0), bins=30, color="C0")
     histogram.set(xlabel="mean spikes an inference", ylabel="neurons", title=f"{len(trace.counts)} samples")
     # Where a layer integrates while it fires, membranes alone are drawn.

@@ -1,6 +1,6 @@
 """What conversion costs: -ELBO of the integer network against the float model, by architecture, bits and method.
 
-    python benchmarks/conversion.py --runs runs/conversion [--train] [--data natural]
+    python benchmarks/conversion.py --runs runs/conversion [--train] [--only natural-mlp-mlp ...]
 
 Models (K = 512, beta 1) are read from RUNS/<data>-<encoder>-<decoder>; --train makes the missing ones first. Fidelity
 is measured on held-out images: exactly for a linear decoder, from common draws otherwise, with the standard error of
@@ -103,15 +103,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--train", action="store_true")
-    parser.add_argument("--data", choices=TUNED, help="one data set; the results of the other are kept")
+    names = {"-".join(key): key for key in EPOCHS}
+    parser.add_argument("--only", nargs="+", choices=names, default=list(names), help="the results of others are kept")
     options = parser.parse_args()
+    chosen = [names[name] for name in options.only]
     rows: list[dict[str, Any]] = []
-    if options.data and (RESULTS / "conversion.json").is_file():
+    if (RESULTS / "conversion.json").is_file():
         kept = json.loads((RESULTS / "conversion.json").read_text())["rows"]
-        rows = [row for row in kept if row["data"] != options.data]
-    for (data, encoder, decoder), epochs in EPOCHS.items():
-        if options.data not in (None, data):
-            continue
+        rows = [row for row in kept if (row["data"], row["encoder"], row["decoder"]) not in chosen]
+    for data, encoder, decoder in chosen:
+        epochs = EPOCHS[data, encoder, decoder]
         folder = options.runs / f"{data}-{encoder}-{decoder}"
         if options.train and not (folder / "run.json").is_file():
             choices = f"--data {data} --encoder {encoder} --decoder {decoder} --latents 512 --beta 1 --epochs {epochs}"

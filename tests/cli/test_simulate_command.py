@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from pathlib import Path
 
 import networks
 import numpy as np
@@ -111,6 +112,12 @@ def test_probes_write_arrays_and_pictures(home, call, schedule):
         assert arrays["membrane"].shape == (2, 5, 3)
     assert (home / "watched" / "readout.png").read_bytes().startswith(b"\x89PNG")
     assert "layer to probe" in call("simulate", "--probe", "nothing")
+
+
+def test_a_simulation_without_probes_leaves_no_folder(home, call, monkeypatch):
+    monkeypatch.chdir(home)
+    call("simulate")
+    assert not Path("probes").exists()
 
 
 def test_traces_on_disk_are_those_in_memory(home, call):

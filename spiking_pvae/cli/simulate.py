@@ -105,9 +105,8 @@ class Simulate(Command):
             remove_parts(parts)
         steps = self.steps if transient is None else transient["steps"]
         watched: dict[str, Any] = {"schedule": self.schedule, "steps": steps, "seed": self.seed}
-        written = []
-        if probes:
-            written = write_probes(network, images[: self.probe_samples], probes, self.probe_out, **watched)
+        shown = images[: self.probe_samples]
+        written = write_probes(network, shown, probes, self.probe_out, **watched) if probes else []
         record, result = simulate(
             network,
             images if self.repeat == 1 else Repeated(images, self.repeat),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.deploy.chips import Chip
 from spiking_pvae.deploy.ir import Conv2d, Layer, Network, Readout
-from spiking_pvae.deploy.ranges import Interval, input_range, ranges
+from spiking_pvae.deploy.ranges import payload_bits
 from spiking_pvae.deploy.record import Schedule
 
 
@@ -152,12 +152,6 @@ def _neurons_a_core(layer: Layer, chip: Chip, next_cores: int) -> int:
     return low
 
 
-def _payload_bits(counts: Interval) -> int:
-    """Return the bits of the largest message, sign included where there is one."""
-    magnitude = max(int(counts.high.max(initial=0)), int(-counts.low.min(initial=0)))
-    return magnitude.bit_length() + int(counts.low.min(initial=0) < 0)
-
-
 def check(network: Network, chip: Chip, schedule: Schedule = "graded") -> Budget:
     """Place a network on a chip.
 
@@ -172,8 +166,7 @@ def check(network: Network, chip: Chip, schedule: Schedule = "graded") -> Budget
     -------
     Budget
     """
-    bounds = ranges(network)
-    payloads = [_payload_bits(input_range(network.input)), *(_payload_bits(bound.counts) for bound in bounds)]
+    payloads = list(payload_bits(network).values())
     if schedule != "graded":
         payloads = [1] * len(payloads)
     placements: list[Placement] = []

@@ -114,3 +114,17 @@ def ranges(network: Network) -> tuple[LayerRange, ...]:
         bounds.append(layer_range(layer, messages))
         messages = bounds[-1].counts
     return tuple(bounds)
+
+
+def payload_bits(network: Network) -> dict[str, int]:
+    """Return the bits of the largest message of each population, the input first; 0 for one that sends none.
+
+    A sign takes a bit where a message may be negative.
+    """
+    sent = {"input": input_range(network.input)} | {bound.name: bound.counts for bound in ranges(network)}
+    return {name: _bits(counts) for name, counts in sent.items()}
+
+
+def _bits(counts: Interval) -> int:
+    magnitude = max(int(counts.high.max(initial=0)), int(-counts.low.min(initial=0)))
+    return magnitude.bit_length() + int(counts.low.min(initial=0) < 0)

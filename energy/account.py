@@ -15,9 +15,10 @@ from spiking_pvae.energy.band import Band
 from spiking_pvae.energy.cells import Counts, Float64, dense, events, memory, packets
 from spiking_pvae.energy.coefficients import Preset
 from spiking_pvae.energy.library import list_presets, load_preset
+from spiking_pvae.energy.memory import message_bits
 from spiking_pvae.energy.pricing import prices, require_priced
 from spiking_pvae.energy.synops import SynOps, count
-from spiking_pvae.energy.widths import factors
+from spiking_pvae.energy.widths import prices_at_widths
 from spiking_pvae.errors import InputError
 
 MappingKind = Literal["chip", "greedy", "none"]
@@ -40,8 +41,10 @@ class Account:
         By term, sum over all layers and blocks.
     prices : dict of str to Band
         Joules of each term that enters the sum.
-    factors : dict of (str, str) to float
-        Multiples of a term's price in a layer; 1 where absent. The counts hold them already.
+    at_widths : dict of (str, str) to Band
+        Prices of a term in a layer at the network's own widths; they replace those of `prices`, and no count.
+    message_bits : dict of str to int
+        Bits of a message, by sending population.
     """
 
     ops: SynOps
@@ -49,23 +52,28 @@ class Account:
     counts: Counts
     held: dict[str, float]
     prices: dict[str, Band]
-    factors: dict[tuple[str, str], float]
+    at_widths: dict[tuple[str, str], Band]
+    message_bits: dict[str, int]
 
     @cached_property
     def charged(self) -> Counts:
         """Counts that have a price."""
         return {cell: blocks for cell, blocks in self.counts.items() if cell[1] in self.prices}
 
+    def price(self, cell: tuple[str, str]) -> Band:
+        """Joules of a layer's term."""
+        return self.at_widths.get(cell, self.prices[cell[1]])
+
     @cached_property
     def parts(self) -> dict[tuple[str, str], Band]:
         """Joules an inference of each layer and term."""
         samples = self.ops.samples
-        return {cell: self.prices[cell[1]] * (float(blocks.sum()) / samples) for cell, blocks in self.charged.items()}
+        return {cell: self.price(cell) * (float(blocks.sum()) / samples) for cell, blocks in self.charged.items()}
 
     @cached_property
     def block_joules(self) -> Float64:
         """Joules of each block's samples at the coefficients' values."""
-        joules = [blocks * self.prices[term].value for (_, term), blocks in self.charged.items()]
+        joules = [blocks * self.price(cell).value for cell, blocks in self.charged.items()]
         whole: Float64 = np.sum(joules, axis=0)
         return whole
 
@@ -114,9 +122,8 @@ def account(
         if preset.mesh is not None and mapping != "none"
         else {}
     )
-    scaled = _factors(network, preset, ops) if widths == "network" else {}
-    counts = events(ops) | memory(network, ops) | packets(record, traced) | dense(ops)
-    counts |= {cell: counts[cell] * factor for cell, factor in scaled.items() if cell in counts}
+    bits = message_bits(network, ops.schedule)
+    counts = events(ops) | memory(network, ops, bits) | packets(record, traced) | dense(ops)
     counts |= {(network.latent.name, "nat"): record.latent.kl.sum(axis=1)}
     if seconds is not None:
         counts[CHIP, "static_power"] = ops.block_samples.astype(np.float64) * seconds
@@ -126,17 +133,21 @@ def account(
     for (_, term), blocks in counts.items():
         held[term] = held.get(term, 0.0) + float(blocks.sum())
     require_priced(preset, held)
+    published = prices(preset, ops.schedule, held)
     return Account(
         ops=ops,
         routes=traced,
         counts=counts,
         held=held,
-        prices=prices(preset, ops.schedule, held),
-        factors=scaled,
+        prices=published,
+        at_widths=_at_widths(network, preset, published, ops) if widths == "network" else {},
+        message_bits=bits,
     )
 
 
-def _factors(network: Network, preset: Preset, ops: SynOps) -> dict[tuple[str, str], float]:
+def _at_widths(
+    network: Network, preset: Preset, published: dict[str, Band], ops: SynOps
+) -> dict[tuple[str, str], Band]:
     """Return what the network's widths make of a preset's prices; refuse a preset that does not say."""
     if not preset.widths:
         having = [name for name in list_presets() if load_preset(name).widths]
@@ -146,7 +157,7 @@ def _factors(network: Network, preset: Preset, ops: SynOps) -> dict[tuple[str, s
             allowed=", ".join(having),
             remedy="Take prices as published: --widths published.",
         )
-    return factors(network, preset.widths, ops.schedule)
+    return prices_at_widths(network, preset.widths, published, ops.schedule)
 
 
 def _chosen(what: str, given: str, allowed: tuple[str, ...]) -> None:

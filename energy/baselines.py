@@ -61,7 +61,8 @@ def integer_mac(activation_bits: int, weight_bits: int) -> float:
     """
     price = load_preset("cmos45_horowitz").terms["dense_mac"]
     assert price.widths is not None
-    return price.si.value * price.widths.factor(message=activation_bits, weight=weight_bits, total=32)
+    at = price.widths.band(message=activation_bits, weight=weight_bits, total=32, multiplies=True)
+    return price.si.value * (at.value / price.widths.whole)
 
 
 def equivalent_bits(largest: int) -> int:

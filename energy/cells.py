@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.mapping import Routes
 from spiking_pvae.deploy.record import SpikeRecord
-from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits, synapse_bits
+from spiking_pvae.energy.memory import MEMBRANE_BITS, synapse_bits
 from spiking_pvae.energy.synops import SynOps
 
 Float64 = NDArray[np.float64]
@@ -33,15 +35,15 @@ def events(ops: SynOps) -> Counts:
     return counts
 
 
-def memory(network: Network, ops: SynOps) -> Counts:
+def memory(network: Network, ops: SynOps, message_bits: Mapping[str, int]) -> Counts:
     """Count the bits that pass between memory and logic (`spiking_pvae.energy.memory`)."""
     counts: Counts = {}
     for layer in ops.layers:
-        bits = 2 * message_bits(network, layer.name, ops.schedule) * layer.messages
+        bits = 2 * message_bits[layer.name] * layer.messages
         counts[layer.name, "memory_bit"] = bits.astype(np.float64)
     for layer, node in zip(ops.layers[1:], network.layers, strict=True):
         updates = layer.updates_active + layer.updates_inactive
-        a_synop = synapse_bits(node.synapse) + 2 * MEMBRANE_BITS
+        a_synop = synapse_bits(node.synapse, skip_zero_weights=ops.skip_zero_weights) + 2 * MEMBRANE_BITS
         moved = layer.event_synops * a_synop + 2 * MEMBRANE_BITS * updates
         counts[layer.name, "memory_bit"] += moved.astype(np.float64)
     return counts

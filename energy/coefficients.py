@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from spiking_pvae.deploy.mapping import CoreMesh
 from spiking_pvae.energy.band import Band
 from spiking_pvae.energy.terms import EXCLUSIVE, TERMS, Charges, Dimension
-from spiking_pvae.energy.widths import Widths
+from spiking_pvae.energy.widths import FOLLOW, Widths
 from spiking_pvae.errors import InputError
 
 Evidence = Literal[
@@ -61,7 +61,7 @@ class Coefficient:
     seen : str
         What was read of it, where that is not the source itself.
     widths : Widths, optional
-        How the price follows the widths of its operands, where the source says so.
+        How the price follows the widths of its operands, where the source says so; for terms that have such operands.
     """
 
     value: float
@@ -153,6 +153,12 @@ class Preset:
             units = _UNITS_OF[TERMS[name].dimension]
             if coefficient.unit not in units:
                 raise InputError(f"unit of term '{name}'", given=repr(coefficient.unit), allowed=", ".join(units))
+            if coefficient.widths is not None and name not in FOLLOW:
+                raise InputError(
+                    f"widths of term '{name}'",
+                    given="a price that follows the widths of a message, a weight and a sum",
+                    allowed=f"widths of {', '.join(FOLLOW)}",
+                )
         for name, reason in self.not_counted.items():
             if name in self.terms:
                 raise InputError(f"term '{name}'", given="a price and a reason not to count it", allowed="one of them")

@@ -107,7 +107,15 @@ def _report(
 ) -> EnergyReport:
     """Turn an account into means an inference."""
     ops, samples = done.ops, done.ops.samples
-    neurons = joules_by_neuron(network, record, ops, prices=done.prices, routes=done.routes, factors=done.factors)
+    neurons = joules_by_neuron(
+        network,
+        record,
+        ops,
+        prices=done.prices,
+        routes=done.routes,
+        at_widths=done.at_widths,
+        message_bits=done.message_bits,
+    )
     latents = _latents(network, record, done, neurons[network.latent.name])
     kl_nats = float(latents.kl.sum())
     whole = Band.total(done.parts.values())
@@ -172,9 +180,9 @@ def _remarks(preset: Preset, done: Account, mapping: MappingKind) -> list[str]:
             f"Packets and hops: {how} on {mesh.columns} x {mesh.rows} tiles of {mesh.cores_per_tile} cores "
             f"of {mesh.neurons_per_core} neurons; the input enters at the first tile."
         )
-    for (layer, term), factor in done.factors.items():
-        if term in done.prices:
-            remarks.append(f"At the network's widths '{term}' into '{layer}' costs {factor:.3g} x the published price.")
+    for (layer, term), price in done.at_widths.items():
+        factor = price.value / done.prices[term].value
+        remarks.append(f"At the network's widths '{term}' into '{layer}' costs {factor:.3g} x the published price.")
     for name, coefficient in preset.listed.items():
         remarks.append(
             f"Listed, not in the sum: {name} {coefficient.value:g} {coefficient.unit} ({coefficient.table})."

@@ -3,7 +3,8 @@
 A preset file is TOML with the keys ``title``, ``description``, ``source``, ``charges``, optionally ``notes``, and
 the tables ``[terms.<term>]``, optionally ``[listed.<anything>]``, ``[not_counted]`` (term = "reason"), ``[mesh]`` (the
 cores, for hops) and ``[common]``, whose entries are shared by every coefficient that does not give its own. A
-coefficient may have a table ``widths`` (`spiking_pvae.energy.widths`).
+coefficient of ``synop``, ``synop_graded`` or ``dense_mac`` may have a table ``widths``, which says that `low` .. `high`
+is its spread over widths (`spiking_pvae.energy.widths`).
 """
 
 from __future__ import annotations

@@ -5,8 +5,10 @@
     messages   2 message bits                                    written by the sender, read by the receiver
 
 The scheme is that of Lemaire et al. (ICONIP 2022) with this network's own widths in place of their 32 bits, so that
-fewer bits a weight move less; a listed synapse is read with the number of its target. It takes every access to go to
-memory: a design that keeps membranes in registers while it accumulates moves less.
+fewer bits a weight move less; a listed synapse is read with the number of its target, a matrix that is read in full
+without. A graded message is as wide as the largest count that its population can send (`spiking_pvae.deploy.ranges`),
+a membrane as its 24-bit format. It takes every access to go to memory: a design that keeps membranes in registers
+while it accumulates moves less.
 
 References
 ----------
@@ -16,7 +18,8 @@ E. Lemaire et al., "An analytical estimation of spiking neural networks energy e
 from __future__ import annotations
 
 from spiking_pvae.deploy.ir import Network, Sparse, Synapse
-from spiking_pvae.deploy.numerics import MEMBRANE, PAYLOAD, IntegerFormat
+from spiking_pvae.deploy.numerics import MEMBRANE, IntegerFormat
+from spiking_pvae.deploy.ranges import payload_bits
 from spiking_pvae.deploy.record import Schedule
 
 
@@ -28,13 +31,16 @@ def width(format_: IntegerFormat) -> int:
 MEMBRANE_BITS = width(MEMBRANE)
 
 
-def synapse_bits(synapse: Synapse) -> int:
-    """Return the bits that one stored synapse takes: its weight, and where it is listed its target."""
-    return synapse.bits + (synapse.index_bits if isinstance(synapse, Sparse) else 0)
+def synapse_bits(synapse: Synapse, *, skip_zero_weights: bool = True) -> int:
+    """Return the bits that one synapse takes: its weight, and where a list is read its target.
+
+    Zero weights that are not skipped are read as a matrix, in which the place of a weight says its target.
+    """
+    return synapse.bits + (synapse.index_bits if skip_zero_weights and isinstance(synapse, Sparse) else 0)
 
 
-def message_bits(network: Network, population: str, schedule: Schedule) -> int:
-    """Return the bits of a message's content: the input's width, a graded payload, or a single spike."""
+def message_bits(network: Network, schedule: Schedule) -> dict[str, int]:
+    """Return the bits of a message's content by population: of its largest count, or of a single spike."""
     if schedule != "graded":
-        return 1
-    return network.input.bits if population == "input" else width(PAYLOAD)
+        return dict.fromkeys(("input", *(layer.name for layer in network.layers)), 1)
+    return {name: max(1, bits) for name, bits in payload_bits(network).items()}

@@ -20,7 +20,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.mapping import Routes
 from spiking_pvae.deploy.record import SpikeRecord
 from spiking_pvae.energy.band import Band
-from spiking_pvae.energy.memory import MEMBRANE_BITS, message_bits, synapse_bits
+from spiking_pvae.energy.memory import MEMBRANE_BITS, synapse_bits
 from spiking_pvae.energy.synops import SynOps
 
 Float64 = NDArray[np.float64]
@@ -33,7 +33,8 @@ def joules_by_neuron(
     *,
     prices: Mapping[str, Band],
     routes: Mapping[str, Routes],
-    factors: Mapping[tuple[str, str], float],
+    at_widths: Mapping[tuple[str, str], Band],
+    message_bits: Mapping[str, int],
 ) -> dict[str, Float64]:
     """Attribute the cost of messages to the neurons that send them.
 
@@ -45,8 +46,10 @@ def joules_by_neuron(
         Joules of each term that the sum holds.
     routes : mapping of str to Routes
         Packets and hops of a message, by population; empty without a mesh.
-    factors : mapping of (str, str) to float
-        Multiples of a term's price in a layer; 1 where absent.
+    at_widths : mapping of (str, str) to Band
+        Prices that follow widths, by the layer that holds the synapses and the term; they replace those of `prices`.
+    message_bits : mapping of str to int
+        Bits of a message, by population.
 
     Returns
     -------
@@ -59,7 +62,9 @@ def joules_by_neuron(
         sends_itself = layer.name != "input"  # the host drives the input: no membrane fires there
         messages, spikes = tally.events.sum(axis=0) / ops.samples, tally.spikes.sum(axis=0) / ops.samples
         route = routes.get(layer.name)
-        a_synop = 0 if after is None else synapse_bits(after.synapse) + 2 * MEMBRANE_BITS
+        a_synop = 2 * MEMBRANE_BITS
+        if after is not None:
+            a_synop += synapse_bits(after.synapse, skip_zero_weights=ops.skip_zero_weights)
         each = {
             "message": messages if route is None else messages * route.packets,
             "hop_east_west": 0.0 if route is None else messages * route.east_west,
@@ -68,12 +73,12 @@ def joules_by_neuron(
             "spike": spikes * sends_itself,
             "synop": messages * layer.fan_out,
             "synop_graded": messages * layer.fan_out,
-            "memory_bit": messages * (2 * message_bits(network, layer.name, ops.schedule) + layer.fan_out * a_synop),
+            "memory_bit": messages * (2 * message_bits[layer.name] + layer.fan_out * a_synop),
         }
         joules = np.zeros(layer.neurons)
         for term, price in prices.items():
             if term in each:
-                factor = 1.0 if after is None else factors.get((after.name, term), 1.0)
-                joules = joules + price.value * factor * each[term]
+                paid = price if after is None else at_widths.get((after.name, term), price)
+                joules = joules + paid.value * each[term]
         found[layer.name] = joules
     return found

@@ -66,6 +66,8 @@ class SynOps:
     ----------
     schedule : {"graded", "unary"}
         How counts travelled.
+    skip_zero_weights : bool
+        Whether synapses of weight 0 are left out.
     block_samples : ndarray of int64, shape (blocks,)
         Samples in each block.
     layers : tuple of LayerOps
@@ -75,6 +77,7 @@ class SynOps:
     """
 
     schedule: Schedule
+    skip_zero_weights: bool
     block_samples: Int64
     layers: tuple[LayerOps, ...]
     encoder_macs: int
@@ -154,6 +157,7 @@ def count(network: Network, record: SpikeRecord, *, skip_zero_weights: bool = Tr
     split = names.index(network.latent.name) + 1
     return SynOps(
         schedule=record.schedule,
+        skip_zero_weights=skip_zero_weights,
         block_samples=record.block_samples,
         layers=tuple(layers),
         encoder_macs=sum(macs[:split]),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.numerics import IntegerFormat
+from spiking_pvae.deploy.sparsity import listed
 from spiking_pvae.energy import estimate, load_preset
 from spiking_pvae.energy.memory import MEMBRANE_BITS, width
 from spiking_pvae.errors import InputError
@@ -53,18 +55,44 @@ def test_bad_times_are_refused(tiny: tuple[Any, Any], options: dict[str, Any]) -
 
 
 def test_memory_traffic_by_hand(tiny: tuple[Any, Any]) -> None:
-    # Weights of 8 bits, membranes of 24, inputs of 8, graded payloads of 24.
+    # Weights of 8 bits, membranes of 24, inputs of 8, latents' counts (at most 255) of 8.
     # 13 synops in all: 5 in the encoder, 8 in the decoder; 2 updates of 2 latents and 2 of 3 readouts;
     # 3 input and 3 latent messages.
-    bits = 13 * (8 + 48) + (4 + 6) * 48 + 2 * (3 * 8 + 3 * 24)
+    bits = 13 * (8 + 48) + (4 + 6) * 48 + 2 * (3 * 8 + 3 * 8)
     report = estimate(*tiny, "lemaire2022")
     assert report.by_term["memory_bit"].value == pytest.approx(bits / 2 * 20e-12 / 32)
     assert report.by_term["memory_bit"].high == pytest.approx(bits / 2 * 100e-12 / 32)
 
 
-def test_fewer_bits_a_weight_move_less(tiny: tuple[Any, Any]) -> None:
-    from dataclasses import replace
+def test_smaller_counts_move_fewer_bits(tiny: tuple[Any, Any]) -> None:
+    network, record = tiny
+    latents, readout = network.layers
+    narrow = replace(latents, neuron=replace(latents.neuron, n_max=15))
+    wide, less = (
+        estimate(replace(network, layers=(layer, readout)), record, "lemaire2022").by_term["memory_bit"].value
+        for layer in (latents, narrow)
+    )
+    assert wide - less == pytest.approx(2 * 3 * (8 - 4) / 2 * 20e-12 / 32)
 
+
+def test_a_matrix_read_in_full_costs_the_same_however_it_is_stored(tiny: tuple[Any, Any]) -> None:
+    network, record = tiny
+    lists = replace(network, layers=tuple(replace(layer, synapse=listed(layer.synapse)) for layer in network.layers))
+    for skip, targets in ((False, 0), (True, 5 * 1 + 8 * 2)):  # one bit names one of 2 latents, two one of 3 readouts
+        stored, short = (estimate(made, record, "lemaire2022", skip_zero_weights=skip) for made in (network, lists))
+        more = targets / 2 * 20e-12 / 32
+        assert short.by_term["memory_bit"].value == pytest.approx(stored.by_term["memory_bit"].value + more)
+        caused = sum(joules.sum() for joules in short.neurons.values())
+        assert caused == pytest.approx(sum(joules.sum() for joules in stored.neurons.values()) + more)
+
+
+def test_a_reset_is_charged_once_a_spike(tiny: tuple[Any, Any]) -> None:
+    report = estimate(*tiny, "lemaire2022")
+    assert report.by_term["spike"].value == pytest.approx(6 / 2 * 0.1e-12)  # 6 spikes of 3 messages, two samples
+    assert "firing" not in report.by_term
+
+
+def test_fewer_bits_a_weight_move_less(tiny: tuple[Any, Any]) -> None:
     network, record = tiny
     layers = tuple(replace(layer, synapse=replace(layer.synapse, bits=4)) for layer in network.layers)
     narrow = estimate(replace(network, layers=layers), record, "lemaire2022")

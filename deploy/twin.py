@@ -21,6 +21,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,7 +30,7 @@ from spiking_pvae.deploy.floatnet import FloatNetwork, PoissonRate
 from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold, Layer, Network
 from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
 from spiking_pvae.deploy.numerics import BIAS_MANTISSA, MEMBRANE, weight_format
-from spiking_pvae.deploy.ranges import ranges
+from spiking_pvae.deploy.ranges import LayerRange, input_range, layer_range, ranges
 from spiking_pvae.deploy.sparsity import compact, written_out_synapse
 
 
@@ -94,6 +95,16 @@ class TwinLayer(nn.Module):
             bias = replace(bias, mantissa=mantissas.detach().numpy().astype(np.int16))
         synapse = replace(written_out_synapse(self.layer.synapse), weight=weight)
         return replace(self.layer, synapse=synapse, bias=bias)
+
+    @torch.no_grad()
+    def restore(self, neurons: NDArray[np.bool_]) -> None:
+        """Give the channels of these neurons the weights and the bias of the layer that this one was made of."""
+        first = self.layer
+        channels = torch.from_numpy(neurons.reshape(len(first.synapse.weight), -1).any(1))
+        self.weight[channels] = torch.from_numpy(first.synapse.weight).float()[channels]
+        if self.bias is not None and first.bias is not None:
+            where = channels.repeat_interleave(first.neurons // len(channels))
+            self.bias[where] = torch.from_numpy(first.bias.mantissa).float()[where]
 
 
 class Twin(nn.Module):
@@ -216,14 +227,39 @@ class Twin(nn.Module):
         layers = tuple(module.integer() for module in self.chain)
         return compact(replace(self.network, layers=layers))
 
-    @torch.no_grad()
     def hold_bounds(self) -> None:
-        """Give channels whose sums could now leave the membrane their first weights and bias back."""
-        for bound, module in zip(ranges(self.integer()), self.chain, strict=True):
-            over = (bound.sums.high > MEMBRANE.high) | (bound.sums.low < MEMBRANE.low)
-            first = module.layer
-            channels = torch.from_numpy(over.reshape(len(first.synapse.weight), -1).any(1))
-            module.weight[channels] = torch.from_numpy(first.synapse.weight).float()[channels]
-            if module.bias is not None and first.bias is not None:
-                where = channels.repeat_interleave(first.neurons // len(channels))
-                module.bias[where] = torch.from_numpy(first.bias.mantissa).float()[where]
+        """Give channels whose sums could now leave the membrane their first weights and bias back.
+
+        Where a layer exceeds the membrane even so, it receives larger counts than at first: then the channels before it
+        whose counts could have grown are given back too.
+        """
+        first = ranges(self.network)
+        place = 0
+        while (exceeding := self._restore(first, place)) > place:
+            place = exceeding
+
+    @torch.no_grad()
+    def _restore(self, first: tuple[LayerRange, ...], calm: int) -> int:
+        """Restore channels layer by layer, each judged by what the restored layers before it send.
+
+        In the first `calm` layers, channels whose counts could be larger than at first are restored as well. Return the
+        place of a layer that exceeds the membrane all the same, or 0 where none does.
+        """
+        messages = input_range(self.network.input)
+        for place, module in enumerate(self.chain):
+            bound = layer_range(module.integer(), messages)
+            wrong = _exceeds(bound)
+            if place < calm:
+                wrong |= bound.counts.high > first[place].counts.high
+            if wrong.any():
+                module.restore(wrong)
+                bound = layer_range(module.integer(), messages)
+                if _exceeds(bound).any():
+                    return place
+            messages = bound.counts
+        return 0
+
+
+def _exceeds(bound: LayerRange) -> NDArray[np.bool_]:
+    """Tell of each neuron of a layer whether a sum could leave the membrane."""
+    return (bound.sums.high > MEMBRANE.high) | (bound.sums.low < MEMBRANE.low)

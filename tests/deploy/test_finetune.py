@@ -1,6 +1,7 @@
 """Fine-tuning: the twin is the integer network, before and after training, and training helps."""
 
 import modules
+import networks
 import numpy as np
 import pytest
 import torch
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from spiking_pvae.deploy.fidelity import fidelity
 from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
-from spiking_pvae.deploy.ir import ConstantThreshold
+from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate, Rectify
+from spiking_pvae.deploy.ir import ConstantThreshold, Dense, InputPort, Layer, Network, Readout
+from spiking_pvae.deploy.maps import DenseMap
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
 from spiking_pvae.deploy.ranges import ranges
@@ -68,6 +71,67 @@ def test_fine_tuning_ends_in_the_network_it_simulated(parts, bits, rounding, see
     for bound in ranges(twin.integer()):
         assert bound.sums.high.max() <= MEMBRANE.high
         assert bound.sums.low.min() >= MEMBRANE.low
+
+
+def two_deep():
+    """Two hidden neurons in a row, both near the membrane's limit, and the float network that they are made of."""
+    rng = np.random.default_rng(0)
+
+    def hidden(name, weight, exponent, theta, n_max):
+        return Layer(
+            name=name,
+            shape=(1,),
+            synapse=Dense(weight=np.array(weight, np.int8), exponent=exponent, bits=8),
+            bias=None,
+            neuron=ConstantThreshold(mantissa=np.array([theta], np.int32), n_max=n_max),
+            scale=np.ones(1),
+        )
+
+    layers = (
+        hidden("near", [[60] * 16], 5, 100, 2**20),
+        hidden("far", [[26]], 8, 60_000, 255),
+        networks.dense_layer("latents", rng, 1, networks.poisson_neuron(rng, 6), 6),
+        networks.dense_layer("readout", rng, 6, Readout(), 16),
+    )
+    port = InputPort(shape=(1, 4, 4), bits=8, signed=False, scale=1.0)
+    activations = (Rectify(), Rectify(), PoissonRate(prior_log_rate=np.zeros(6), clamp=5.0), Identity())
+    real = tuple(
+        FloatLayer(
+            name=layer.name,
+            shape=layer.shape,
+            linear=DenseMap(weight=layer.synapse.weight.astype(float)),
+            bias=None,
+            activation=activation,
+        )
+        for layer, activation in zip(layers, activations, strict=True)
+    )
+    network = Network(input=port, layers=layers, beta=1.0)
+    return FloatNetwork(shape=(1, 4, 4), layers=real, beta=1.0), network
+
+
+@pytest.mark.parametrize(
+    ("trained", "held"),
+    [
+        # Few counts while the first layer is over its limit, many once it has its first weights back.
+        (([40] + [-127] * 15, 127), ([60] * 16, 26)),
+        # Within its own limit, the first layer sends more than the second one's first weight bears.
+        (([64] * 16, 26), ([60] * 16, 26)),
+        # Nothing is over a limit: nothing is given back.
+        (([50] * 16, 30), ([50] * 16, 30)),
+    ],
+)
+def test_bounds_hold_behind_a_layer_that_was_given_back(trained, held):
+    twin = Twin(*two_deep())
+    with torch.no_grad():
+        for module, weight in zip(twin.chain, trained, strict=False):
+            module.weight[:] = torch.tensor(weight)
+    twin.hold_bounds()
+    network = twin.integer()
+    for bound in ranges(network):
+        assert bound.sums.high.max() <= MEMBRANE.high
+        assert bound.sums.low.min() >= MEMBRANE.low
+    near, far = (layer.synapse.weight for layer in network.layers[:2])
+    assert (near.ravel().tolist(), far.item()) == held
 
 
 def test_fine_tuning_wins_back_what_two_bits_lose():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +17,7 @@ from spiking_pvae.deploy import loaders
 from spiking_pvae.deploy.expected import as_traces, expected
 from spiking_pvae.deploy.export import Expect, expectation, write_files
 from spiking_pvae.deploy.exporters.manifest import Manifest
-from spiking_pvae.deploy.exporters.targets import INSTALL
+from spiking_pvae.deploy.exporters.targets import INSTALL, target
 from spiking_pvae.deploy.exporters.traces import Int64, Runner, Traces
 from spiking_pvae.deploy.hosts import LAVA, SANAFE
 from spiking_pvae.deploy.ir import Network
@@ -35,15 +36,12 @@ class Prepare(Protocol):
         """Return what runs it."""
 
 
-def distribution_version(*names: str) -> str | None:
-    """Return the versions of distributions, the last named first, or None where one is missing."""
+def distribution_version(name: str) -> str | None:
+    """Return the version of a distribution, or None where it is missing."""
     try:
-        found = [version(name) for name in names]
+        return version(name)
     except PackageNotFoundError:
         return None
-    return ", ".join(
-        f"{name} {number}" if len(names) > 1 else number for name, number in zip(names, found, strict=True)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class VerifyBackend:
     version : callable
         The version that is installed, or None.
     install : str
-        The command that installs it.
+        The command that installs that.
     prepare : Prepare
     expect : Expect
         What it is compared with; the reference simulator unless the backend carries a form of its own.
@@ -66,6 +64,8 @@ class VerifyBackend:
         Schedules it knows.
     most_samples : int, optional
         Inferences beyond which it would take minutes.
+    needs : tuple of str
+        Modules that this interpreter writes its files with, where `version` asks another one.
     """
 
     name: str
@@ -76,6 +76,14 @@ class VerifyBackend:
     expect: Expect = expected
     schedules: tuple[Schedule, ...] = SCHEDULES
     most_samples: int | None = None
+    needs: tuple[str, ...] = ()
+
+    def missing(self) -> str | None:
+        """Return the command that installs what is missing, or None where nothing is."""
+        commands = [] if self.version() is not None else [self.install]
+        if any(find_spec(module) is None for module in self.needs):
+            commands.append(INSTALL)
+        return " && ".join(commands) or None
 
 
 def _built_in() -> str:
@@ -205,6 +213,7 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         install=LAVA.install,
         prepare=prepare_export("netx", loaders.load_netx),
         expect=expectation("netx"),
+        needs=target("netx").needs,
         schedules=("graded",),
         most_samples=100,
     ),
@@ -215,6 +224,7 @@ BACKENDS: tuple[VerifyBackend, ...] = (
         install=LAVA.install,
         prepare=prepare_export("netx-cuba", loaders.load_netx),
         expect=expectation("netx-cuba"),
+        needs=target("netx-cuba").needs,
         schedules=("streaming",),
         most_samples=20,
     ),

@@ -19,7 +19,7 @@ class Difference:
     ----------
     layer : str
         The first layer, in the order of the flow, in which anything differs.
-    quantity : {"accumulator", "rate", "spike", "count"}
+    quantity : {"accumulator", "rate", "spike", "count", "synops", "packets", "hops"}
         The first quantity of that layer that differs.
     sample, step, neuron : int
         Where; the step within the layer's firing phase, 0 where there is only one.

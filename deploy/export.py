@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,41 +49,27 @@ class Expect(Protocol):
         """Return the traces."""
 
 
+OWN_FORMS = {
+    "netx": "netx_files:expected_netx",
+    "netx-cuba": "netx_files:expected_cuba",
+    "sanafe": "sanafe_files:expected_sanafe",
+}
+"""Module and function that compute what a target's files carry, where that is not the network itself."""
+
+
 def expectation(name: str) -> Expect:
     """Return what a target's files have to say: the network, or where they carry another form, that."""
-    match name:
-        case "netx":
-            return _expected_netx
-        case "netx-cuba":
-            return _expected_cuba
-        case "sanafe":
-            return _expected_sanafe
-        case _:
-            return expected
+    if name not in OWN_FORMS:
+        return expected
+    module, function = OWN_FORMS[name].split(":")
 
+    def own_form(
+        network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+    ) -> Traces:
+        expect: Expect = getattr(import_module(f"spiking_pvae.deploy.exporters.{module}"), function)
+        return expect(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
 
-def _expected_netx(
-    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
-) -> Traces:
-    from spiking_pvae.deploy.exporters.netx_files import expected_netx
-
-    return expected_netx(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
-
-
-def _expected_cuba(
-    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
-) -> Traces:
-    from spiking_pvae.deploy.exporters.netx_files import expected_cuba
-
-    return expected_cuba(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
-
-
-def _expected_sanafe(
-    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
-) -> Traces:
-    from spiking_pvae.deploy.exporters.sanafe_files import expected_sanafe
-
-    return expected_sanafe(network, messages, seed=seed, first_sample=first_sample, schedule=schedule, steps=steps)
+    return own_form
 
 
 def random_messages(network: Network, samples: int, seed: int) -> Int64:

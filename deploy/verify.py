@@ -31,7 +31,7 @@ class Verdict:
     ----------
     name : str
     version : str, optional
-        None where it is not installed.
+        None where it, or what its files are written with, is not installed.
     schedule : {"graded", "unary", "streaming"}, optional
         None where it did not run.
     status : {"equal", "different", "missing", "unsupported", "failed"}
@@ -126,7 +126,7 @@ def verify(
     """
     verdicts = []
     for backend in backends:
-        if backend.version() is None:
+        if (command := backend.missing()) is not None:
             verdicts.append(
                 Verdict(
                     name=backend.name,
@@ -134,7 +134,7 @@ def verify(
                     schedule=None,
                     status="missing",
                     comparison=Comparison(),
-                    reason=backend.install,
+                    reason=command,
                 )
             )
             continue

@@ -54,8 +54,13 @@ class Doctor(Command):
         }
         devices = [f"cpu ({torch.get_num_threads()} threads)"]
         devices += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+        missing = {backend.name: backend.missing() for backend in BACKENDS}
         backends = [
-            {"name": backend.name, "installed": backend.version() is not None, "install": backend.install or None}
+            {
+                "name": backend.name,
+                "installed": missing[backend.name] is None,
+                "install": missing[backend.name] or backend.install or None,
+            }
             for backend in BACKENDS
         ]
         data = [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import tyro
 from rich.text import Text
@@ -13,8 +13,14 @@ from rich.text import Text
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.errors import InputError
 from spiking_pvae.types import Split
 
+if TYPE_CHECKING:
+    from spiking_pvae.deploy.backends import VerifyBackend
+    from spiking_pvae.deploy.verify import Verdict
+
+ALL = ("all",)
 RANDOM = "random"
 """Messages instead of data."""
 
@@ -30,10 +36,10 @@ class Verify(Command):
 
     network: tyro.conf.Positional[Path]
     """Network folder, or export folder."""
-    backends: tuple[str, ...] = ("all",)
+    backends: tuple[str, ...] = ALL
     """Names of backends (spiking-pvae doctor lists them), or all."""
     require: tuple[str, ...] = ()
-    """Backends that must not be missing; or all."""
+    """Backends that are run too and must be equal in a schedule at least; or all, of which none may be missing."""
     data: str | None = None
     """Data set or path; what the network was made for if not given. With `random`, or where it does not say, random
     messages over the whole input range."""
@@ -61,7 +67,7 @@ class Verify(Command):
         return self._backends(terminal)
 
     def exit_code(self, result: Mapping[str, Any]) -> int:
-        """Return 1 on a difference or a failure, or where a required backend is missing."""
+        """Return 1 on a difference or a failure, where nothing was equal, or where a requirement is not met."""
         return 0 if result["passed"] else 1
 
     def _golden(self, terminal: Terminal) -> dict[str, Any]:
@@ -89,7 +95,12 @@ class Verify(Command):
         from spiking_pvae.deploy.files import load_network
         from spiking_pvae.deploy.verify import verify
 
-        backends, required = chosen(self.backends), {backend.name for backend in chosen(self.require)}
+        if self.samples < 1:
+            raise InputError("samples", given=self.samples, allowed="an integer of at least 1")
+        backends, required = chosen(self.backends), chosen(self.require)
+        backends += tuple(backend for backend in required if backend not in backends)
+        named = required if self.require != ALL else ()
+        self.require_schedules(backends, named)
         network = load_network(self.network)
         data = self.data or network.data or RANDOM
         if data == RANDOM:
@@ -106,12 +117,13 @@ class Verify(Command):
             steps=self.steps,
             report=terminal.say,
         )
-        failed = any(
-            verdict.status in {"different", "failed"} or (verdict.name in required and verdict.status == "missing")
-            for verdict in verdicts
+        unmet = unmet_requirements(
+            verdicts, present=[backend.name for backend in required], equal=[backend.name for backend in named]
         )
+        statuses = {verdict.status for verdict in verdicts}
         result = {
-            "passed": not failed,
+            "passed": not unmet and "equal" in statuses and not statuses & {"different", "failed"},
+            "unmet": unmet,
             "data": data,
             "seed": self.seed,
             "steps": self.steps,
@@ -120,6 +132,23 @@ class Verify(Command):
         }
         terminal.emit(result, *summary(f"{self.network}: backends against the reference", result))
         return result
+
+    def require_schedules(self, backends: Sequence[VerifyBackend], named: Sequence[VerifyBackend]) -> None:
+        """Refuse schedules that no backend knows, or that a backend required by name does not know any of."""
+        for group in (backends, *((backend,) for backend in named)):
+            known = [schedule for schedule in get_args(Schedule) if any(schedule in each.schedules for each in group)]
+            if not set(known) & set(self.schedules):
+                names = ", ".join(backend.name for backend in group)
+                raise InputError(
+                    "schedules", given=", ".join(self.schedules) or "none", allowed=f"{', '.join(known)} for {names}"
+                )
+
+
+def unmet_requirements(verdicts: Sequence[Verdict], *, present: Sequence[str], equal: Sequence[str]) -> list[str]:
+    """Return the backends that are missing of those to be present, and those to be equal that are so nowhere."""
+    missing = {verdict.name for verdict in verdicts if verdict.status == "missing"}
+    compared = {verdict.name for verdict in verdicts if verdict.status == "equal"}
+    return [name for name in present if name in missing or (name in equal and name not in compared)]
 
 
 def summary(title: str, result: dict[str, Any]) -> tuple[Any, ...]:
@@ -149,6 +178,8 @@ def summary(title: str, result: dict[str, Any]) -> tuple[Any, ...]:
         )
     columns = ("backend", "schedule", "status", "inferences", "compared", "mismatches")
     lines = [f"{', '.join(names)} {remark}" for remark, names in remarks.items()] + unknown_schedules(result)
+    if unmet := result.get("unmet"):
+        lines.append(f"required, but equal in no schedule: {', '.join(unmet)}")
     return (table(title, columns, rows), *map(Text, lines))
 
 

@@ -22,11 +22,11 @@ from spiking_pvae.deploy.export import export, random_messages
 from spiking_pvae.deploy.exporters import nir_files, poisson, snntorch_files
 from spiking_pvae.deploy.exporters.manifest import read_manifest
 from spiking_pvae.deploy.exporters.snntorch_modules import SpikingLayer
-from spiking_pvae.deploy.exporters.targets import target
+from spiking_pvae.deploy.exporters.targets import INSTALL, target
 from spiking_pvae.deploy.files import save_network
 from spiking_pvae.deploy.ir import Bias, ConstantThreshold, Conv2d, Layer, Network, Readout
 from spiking_pvae.deploy.verify import run_backend, verify, verify_export
-from spiking_pvae.errors import DamagedFileError, InputError, LimitError
+from spiking_pvae.errors import DamagedFileError, InputError, LimitError, UnsupportedError
 
 IN_PROCESS = ("reference", "numba", "nir", "nirtorch", "snntorch")
 EXPORTED = ("nir", "snntorch")
@@ -410,7 +410,18 @@ def test_latents_beside_an_export(tmp_path):
     assert (again.charge(accumulators) == neuron.charge(accumulators)).all()
 
 
-@pytest.mark.parametrize("options", [["--backends", "none"], ["--require", "none"], ["--samples", "x"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--backends", "none"],
+        ["--require", "none"],
+        ["--samples", "x"],
+        ["--samples", "0"],
+        ["--samples", "-3"],
+        ["--backends", "nir", "--schedules", "streaming"],
+        ["--require", "nir", "--schedules", "streaming"],
+    ],
+)
 def test_bad_usage(options, tmp_path, capsys):
     from spiking_pvae.cli.main import main
 
@@ -449,6 +460,68 @@ def test_verify_command(tmp_path, capsys, monkeypatch):
     (first, _) = json.loads(capsys.readouterr().out)["backends"]
     assert first["status"] == "different"
     assert first["first_difference"]["layer"] == "hidden0"
+
+
+def fits_only(*schedules):
+    """Return the snnTorch backend, whose form holds the network in these schedules."""
+    whole = backend("snntorch")
+
+    def prepare(network, folder, *, schedule, steps):
+        if schedule not in schedules:
+            raise UnsupportedError("The network", nearest="another one")
+        return whole.prepare(network, folder, schedule=schedule, steps=steps)
+
+    return replace(whole, prepare=prepare)
+
+
+@pytest.mark.parametrize(
+    ("other", "options", "unmet"),
+    [
+        (fits_only("unary"), ["--backends", "reference", "--require", "snntorch"], []),
+        (fits_only(), ["--backends", "reference", "--require", "snntorch"], ["snntorch"]),
+        (fits_only(), ["--require", "all"], []),
+        (
+            replace(fits_only(), version=lambda: None),
+            ["--backends", "reference", "--require", "snntorch"],
+            ["snntorch"],
+        ),
+        (replace(fits_only(), version=lambda: None), ["--require", "all"], ["snntorch"]),
+    ],
+    ids=["one schedule", "no schedule", "no schedule of all", "missing", "missing of all"],
+)
+def test_what_a_requirement_asks(other, options, unmet, tmp_path, capsys, monkeypatch):
+    from spiking_pvae.cli.main import main
+    from spiking_pvae.deploy import backends
+
+    monkeypatch.setattr(backends, "BACKENDS", (backend("reference"), other))
+    save_network(networks.random_network(1), tmp_path / "network")
+    assert main(["verify", str(tmp_path / "network"), "--samples", "3", "--json", *options]) == bool(unmet)
+    result = json.loads(capsys.readouterr().out)
+    assert {entry["name"] for entry in result["backends"]} == {"reference", "snntorch"}
+    assert result["unmet"] == unmet
+
+
+def test_nothing_compared_is_not_passed(tmp_path, capsys, monkeypatch):
+    from spiking_pvae.cli.main import main
+    from spiking_pvae.deploy import backends
+
+    monkeypatch.setattr(backends, "BACKENDS", (fits_only(),))
+    save_network(networks.random_network(1), tmp_path / "network")
+    assert main(["verify", str(tmp_path / "network"), "--samples", "3", "--json"]) == 1
+    assert not json.loads(capsys.readouterr().out)["passed"]
+
+
+@pytest.mark.parametrize("name", ["netx", "netx-cuba"])
+def test_a_package_for_writing_is_missing_like_a_backend(name, monkeypatch):
+    from spiking_pvae.deploy import backends
+
+    monkeypatch.setattr(backends, "find_spec", lambda module: None if module == "h5py" else True)
+    (verdict,) = verify(
+        networks.random_network(1),
+        random_messages(networks.random_network(1), 2, 0),
+        backends=(replace(backend(name), version=lambda: "1"),),
+    )
+    assert (verdict.status, verdict.reason) == ("missing", INSTALL)
 
 
 def zeros(network, messages):

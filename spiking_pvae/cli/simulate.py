@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,8 @@ class Simulate(Command):
         if transient is not None:
             result["transient"] = transient
         if record_folder is not None:
-            save_recording(network, record, record_folder, force=self.force)
+            # What is kept of every sample is on disk already.
+            save_recording(network, replace(record, traces={}), record_folder, force=self.force)
             result["record"] = str(self.record)
         if parts is not None:
             remove_parts(parts)

@@ -12,7 +12,7 @@ import pytest
 from spiking_pvae.cli.main import main
 from spiking_pvae.cli.probing import parse_probe
 from spiking_pvae.data import load
-from spiking_pvae.deploy.files import save_network
+from spiking_pvae.deploy.files import load_recording, save_network
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.errors import InputError
 
@@ -131,6 +131,13 @@ def test_traces_on_disk_are_those_in_memory(home, call):
     assert hashlib.sha256(counts.astype("<i4").tobytes()).hexdigest() == answer["counts_sha256"]
     assert "exists" in call("simulate", "--traces", home / "traces")
     assert "--traces" in call("simulate", "--keep", "latents")
+
+
+def test_a_record_does_not_hold_the_traces_again(home, call):
+    call("simulate", "--traces", home / "traces", "--record", home / "rec")
+    _, record = load_recording(home / "rec")
+    assert record.traces == {}
+    assert record.samples == len(np.load(home / "traces" / "latents.counts.npy", mmap_mode="r"))
 
 
 def test_the_present_folder_as_record(home, call, monkeypatch):

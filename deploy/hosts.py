@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from spiking_pvae.errors import BackendError, InputError
 
 TIME_LIMIT_S = 300.0
+ANSWER_S = 60.0
+"""For an interpreter to say the versions of what it has."""
 GRACE_S = 3.0
 """Between asking a process group to end and ending it."""
 
@@ -69,9 +71,28 @@ class Host:
         return Path(sys.executable) if find_spec(self.module) is not None else None
 
     def version(self, *distributions: str) -> str | None:
-        """Return the versions of distributions in the interpreter that runs it, or None where one is missing."""
+        """Return the versions of distributions in the interpreter that runs it, or None where one is missing.
+
+        Raises
+        ------
+        InputError
+            The environment variable names no file, or one that does not run.
+        """
         python = self.interpreter()
-        return None if python is None else _version_in(python, distributions)
+        if python is None:
+            return None
+        try:
+            return _version_in(python, distributions)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise self._unusable(python, error) from error
+
+    def _unusable(self, python: Path, error: Exception) -> InputError:
+        reason = f"no answer in {ANSWER_S:g} s" if isinstance(error, subprocess.TimeoutExpired) else error
+        return InputError(
+            self.variable,
+            given=f"{python}, which does not run ({reason})",
+            allowed=f"the path of a Python interpreter that has {self.name}",
+        )
 
     def run_program(
         self, program: Path, folder: Path, job: Mapping[str, Any], *, time_limit_s: float = TIME_LIMIT_S
@@ -94,7 +115,7 @@ class Host:
         Raises
         ------
         InputError
-            No interpreter has the package.
+            No interpreter has the package, or what the environment variable names does not run.
         BackendError
             The program failed or took too long; says what it printed last.
         """
@@ -107,7 +128,10 @@ class Host:
             np.savez(where / "job.npz", **arrays)
             log = where / "log.txt"
             command = [str(python), str(program), str(folder), str(where)]
-            code = run_in_group(command, time_limit_s=time_limit_s, log=log)
+            try:
+                code = run_in_group(command, time_limit_s=time_limit_s, log=log)
+            except OSError as error:
+                raise self._unusable(python, error) from error
             if code != 0 or not (where / "result.npz").is_file():
                 reason = f"took more than {time_limit_s:g} s" if code is None else f"ended with code {code}"
                 raise BackendError(self.module, reason=reason, output=log.read_text(encoding="utf-8", errors="replace"))
@@ -137,9 +161,9 @@ SANAFE = Host(
 def _version_in(python: Path, distributions: Sequence[str]) -> str | None:
     program = "import sys; from importlib.metadata import version; print(*(f'{n} {version(n)}' for n in sys.argv[1:]))"
     done = subprocess.run(
-        [str(python), "-c", program, *distributions], capture_output=True, text=True, timeout=60, check=False
+        [str(python), "-c", program, *distributions], capture_output=True, text=True, timeout=ANSWER_S, check=False
     )
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def end_group(leader: int) -> None:

@@ -148,19 +148,19 @@ def _by_rows(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
             "network",
             limit=f"{mesh.cores} cores of {mesh.neurons_per_core} neurons",
             value=first,
-            remedy="Leave hops out with --mapping none.",
+            remedy="Use fewer neurons or a larger mesh; an estimate can leave hops out.",
         )
     return found
 
 
-def _nearest(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
+def _nearest(network: Network, mesh: CoreMesh, *, skip_zero_weights: bool) -> dict[str, Int64]:
     """Give each core the free place with the shortest way from what sends to it, the lowest number among equals."""
     rows = _by_rows(network, mesh)
     found = {"input": rows["input"]}
     free = np.ones(mesh.cores, bool)
     columns, lines = mesh.place(np.arange(mesh.cores))
     source = "input"
-    for layer, reached in zip(network.layers, flows(network, mesh), strict=True):
+    for layer, reached in zip(network.layers, flows(network, mesh, skip_zero_weights=skip_zero_weights), strict=True):
         sending = found[source]
         # Neurons of each sending core that reach each core of the layer.
         starts = np.arange(0, len(reached), mesh.neurons_per_core)
@@ -176,15 +176,17 @@ def _nearest(network: Network, mesh: CoreMesh) -> dict[str, Int64]:
     return found
 
 
-def _way(network: Network, mesh: CoreMesh, cores: dict[str, Int64]) -> int:
+def _way(network: Network, mesh: CoreMesh, cores: dict[str, Int64], *, skip_zero_weights: bool) -> int:
     """Return the hops of one message of every neuron."""
     return sum(
         int(route.east_west.sum() + route.north_south.sum())
-        for route in _routes(network, mesh, cores, skip_zero_weights=True).values()
+        for route in _routes(network, mesh, cores, skip_zero_weights=skip_zero_weights).values()
     )
 
 
-def population_cores(network: Network, mesh: CoreMesh, placement: Placement = "rows") -> dict[str, Int64]:
+def population_cores(
+    network: Network, mesh: CoreMesh, placement: Placement = "rows", *, skip_zero_weights: bool = True
+) -> dict[str, Int64]:
     """Place the cores of a network.
 
     Parameters
@@ -192,6 +194,8 @@ def population_cores(network: Network, mesh: CoreMesh, placement: Placement = "r
     network : Network
     mesh : CoreMesh
     placement : {"rows", "greedy"}
+    skip_zero_weights : bool
+        Whether synapses of weight 0 are absent.
 
     Returns
     -------
@@ -206,8 +210,9 @@ def population_cores(network: Network, mesh: CoreMesh, placement: Placement = "r
     rows = _by_rows(network, mesh)
     if placement == "rows":
         return rows
-    near = _nearest(network, mesh)
-    return near if _way(network, mesh, near) < _way(network, mesh, rows) else rows
+    near = _nearest(network, mesh, skip_zero_weights=skip_zero_weights)
+    near_way, row_way = (_way(network, mesh, cores, skip_zero_weights=skip_zero_weights) for cores in (near, rows))
+    return near if near_way < row_way else rows
 
 
 def neuron_cores(network: Network, mesh: CoreMesh, placement: Placement = "rows") -> dict[str, Int64]:
@@ -242,7 +247,7 @@ def routes(
     LimitError
         The network needs more cores than the mesh has.
     """
-    cores = population_cores(network, mesh, placement)
+    cores = population_cores(network, mesh, placement, skip_zero_weights=skip_zero_weights)
     return _routes(network, mesh, cores, skip_zero_weights=skip_zero_weights)
 
 

@@ -208,7 +208,6 @@ class RasterNetwork:
         check_layers(layers)
         self.layers = tuple(layers)
         self._packed = [_Packed(layer) for layer in layers]
-        self._safe_steps = min(packed.safe_steps for packed in self._packed)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._threads = threads
 
@@ -227,8 +226,8 @@ class RasterNetwork:
             raise InputError(
                 "raster", given=f"{raster.dtype} of shape {raster.shape}", allowed=f"bytes (samples, steps, {inputs})"
             )
-        if raster.shape[1] > self._safe_steps:
-            for packed in self._packed:
+        for packed in self._packed:
+            if raster.shape[1] > packed.safe_steps:
                 MEMBRANE.check(packed.bias + raster.shape[1] * packed.charge, layer=packed.name, remedy=REMEDY)
         values = np.ascontiguousarray(raster).view(np.uint8)
         if self._pool is None or len(values) == 1:

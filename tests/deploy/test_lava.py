@@ -13,7 +13,7 @@ import networks
 import numpy as np
 import pytest
 
-from spiking_pvae.deploy import exponential, philox
+from spiking_pvae.deploy import exponential, hosts, philox
 from spiking_pvae.deploy.backends import chosen
 from spiking_pvae.deploy.compare import compare
 from spiking_pvae.deploy.expected import expected
@@ -452,6 +452,22 @@ def test_interpreter_is_named_by_the_environment(monkeypatch, tmp_path):
     assert LAVA.interpreter() == Path(sys.executable)
     assert LAVA.version("numpy") == f"numpy {np.__version__}"
     assert LAVA.version("no-such-distribution") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "program"), [(0o644, "#!/bin/sh\n"), (0o755, "no program"), (0o755, "#!/bin/sh\nexec sleep 60\n")]
+)
+def test_an_interpreter_that_does_not_run(mode, program, monkeypatch, tmp_path):
+    named = tmp_path / "python"
+    named.write_text(program)
+    named.chmod(mode)
+    monkeypatch.setenv(LAVA.variable, str(named))
+    monkeypatch.setattr(hosts, "ANSWER_S", 0.2)
+    with pytest.raises(InputError, match=LAVA.variable):
+        LAVA.version("lava-nc")
+    if "sleep" not in program:
+        with pytest.raises(InputError, match=LAVA.variable):
+            LAVA.run_program(tmp_path / "program.py", tmp_path, {})
 
 
 @pytest.fixture

@@ -112,6 +112,15 @@ def test_membrane_overflow_is_an_error(exponent, steps):
             run()
 
 
+def test_too_many_steps_are_refused_by_the_layer_that_can_not_bear_them():
+    """The first layer could leave 24 bits in 40 steps, but not 32; the second one could leave 32."""
+    rng = np.random.default_rng(0)
+    first = spiking_layer(rng, 200, 200, exponent=5, name="first")
+    second = spiking_layer(rng, 200, 3, exponent=14, name="second")
+    with pytest.raises(LimitError, match=r"'second'.*24-bit membrane"):
+        RasterNetwork([first, second])(np.zeros((1, 40, 200), bool))
+
+
 def test_other_layers_and_shapes_are_refused_by_name():
     rng = np.random.default_rng(0)
     layer = spiking_layer(rng, 4, 3)

@@ -94,6 +94,17 @@ def test_a_wide_mesh_is_shorter_by_far_when_cores_stand_near(make_network: Any) 
     assert near < row / 2
 
 
+def test_cores_stand_near_what_is_counted(make_network: Any) -> None:
+    """Where messages go to weights of 0 too, the shorter way is that of all messages."""
+    rng = np.random.default_rng(25)
+    mesh = CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=4, rows=12)
+    network = make_network(*(rng.integers(0, 2, shape) for shape in ((6, 4), (6, 6), (4, 6))))
+    near, row = (
+        routes(network, mesh, placement=placement, skip_zero_weights=False) for placement in ("greedy", "rows")
+    )
+    assert hops(near) < hops(row)
+
+
 @settings(max_examples=15)
 @given(
     seed=st.integers(0, 1000),
@@ -164,8 +175,10 @@ def test_a_mesh_too_small_is_a_limit(make_network: Any, make_record: Any) -> Non
     small = replace(
         load_preset("loihi_davies2018"), mesh=CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=2, rows=2)
     )
-    with pytest.raises(LimitError, match="4 cores of 1 neurons"):
+    with pytest.raises(LimitError, match="4 cores of 1 neurons") as refused:
         estimate(network, make_record(network), small)
+    # Exports are refused by the same message, and have no such option.
+    assert "--mapping" not in str(refused.value)
     with pytest.raises(InputError, match="columns"):
         CoreMesh(neurons_per_core=1, cores_per_tile=1, columns=0, rows=2)
 

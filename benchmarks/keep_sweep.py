@@ -11,7 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from measuring import machine  # the file beside this one
 
@@ -25,20 +28,50 @@ from spiking_pvae.sweep.results import TABLE, read_table
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
 
+def wall_time(notes: Sequence[dict[str, Any]], cpu: float) -> str:
+    """Say how long the calls took together: at least so long where some were killed, whose ends nobody noted.
+
+    Parameters
+    ----------
+    notes : sequence of dict
+        Lines of ``calls.jsonl``.
+    cpu : float
+        Processor seconds of all points. More than fit into the calls that ended are a sign of a killed one too.
+    """
+    ended = [note for note in notes if "ended" in note]
+    killed = {note["started"] for note in notes if "started" in note} - {note.get("started") for note in ended}
+    wall = sum(note["seconds"] for note in ended)
+    local = all(note["workers"] for note in notes)  # the processes of a cluster are not counted
+    short = local and cpu > sum(note["seconds"] * note["workers"] for note in ended)
+    least = "at least " if killed or short else ""
+    calls = f", in {len(ended)} calls" if len(ended) > 1 else ""
+    lost = f", without {len(killed)} that were killed" if killed else ""
+    return f"{least}{duration(wall)} ({wall / 3600:.2f} h){calls}{lost}"
+
+
+def read_calls(sweep: Path) -> list[dict[str, Any]]:
+    """Read what the calls on a sweep noted; end the program where none came to its end."""
+    path = sweep / CALLS
+    notes = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    if not any("ended" in note for note in notes):
+        sys.exit(f"{path} tells of no call that came to its end. Run the sweep's command again: it goes on, and ends.")
+    return notes
+
+
 def about(sweep: Path, rows: list[dict[str, object]], command: str) -> dict[str, str]:
     """Say what was run, where, when, and how long it took."""
+    calls = read_calls(sweep)
     made, manifest = machine(), read_json(sweep / MANIFEST)
-    calls = [json.loads(line) for line in (sweep / CALLS).read_text(encoding="utf-8").splitlines()]
     done = sum(row["status"] == "done" for row in rows)
-    wall, cpu = sum(call["seconds"] for call in calls), cpu_seconds(sweep)
+    cpu = cpu_seconds(sweep)
     workers = sorted({str(call["workers"]) for call in calls if call["workers"]})
     return {
         "command": command,
         "points": f"{done} of {len(rows)}",
         "machine": f"{made['cores']} cores of {made['cpu']}, Python {made['python']}, torch {made['torch']}",
         "processes at a time": ", ".join(workers) or "those of a cluster",
-        "date": calls[-1]["ended"][:10],
-        "wall time": f"{duration(wall)} ({wall / 3600:.2f} h)" + (f", in {len(calls)} calls" if len(calls) > 1 else ""),
+        "date": max(call["ended"] for call in calls if "ended" in call)[:10],
+        "wall time": wall_time(calls, cpu),
         "processor time of the points": f"{duration(cpu)} ({cpu / 3600:.2f} h)",
         "training": f"{manifest['sweep']['first_epochs']} epochs for the first point of a curve, "
         f"{manifest['sweep']['next_epochs']} for each further one, {manifest['sweep']['cold_epochs']} for a check",
@@ -69,11 +102,12 @@ def main() -> None:
     options = parser.parse_args()
     target = RESULTS / options.name
     if options.sweep is not None:
+        command = options.command or f"spiking-pvae sweep --preset {options.name}"
+        facts = about(options.sweep, read_table(options.sweep / TABLE), command)
         target.mkdir(parents=True, exist_ok=True)
         for name in (TABLE, "timings.csv"):
             shutil.copyfile(options.sweep / name, target / name)
-        command = options.command or f"spiking-pvae sweep --preset {options.name}"
-        write_json(target / "about.json", about(options.sweep, read_table(target / TABLE), command))
+        write_json(target / "about.json", facts)
     draw(target)
     print(f"{target}: {len(read_table(target / TABLE))} points")
 

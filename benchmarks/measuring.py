@@ -8,7 +8,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,19 @@ from spiking_pvae.training import fit
 from spiking_pvae.types import Dataset
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
+RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+"""Environment of a process whose freed blocks go back to the system, where none waits to be used again."""
+
+
+def held(key: str) -> int:
+    """Read a size of this process in bytes: VmRSS now, VmHWM the largest since `reset_peak`."""
+    with open("/proc/self/status", encoding="utf-8") as file:
+        return 1024 * next(int(line.split()[1]) for line in file if line.startswith(key))
+
+
+def reset_peak() -> None:
+    """Let the largest size of this process start anew from the present one."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def results_page(
@@ -33,6 +46,8 @@ def results_page(
     run: Callable[[argparse.Namespace], dict[str, Any]],
     document: Callable[[dict[str, Any]], str],
     draw: Callable[[dict[str, Any], Path], None] | None = None,
+    *,
+    explained: Mapping[str, str] | None = None,
     **options: Any,
 ) -> None:
     """Read the command line, run, keep the JSON, write the page and draw the picture.
@@ -49,6 +64,8 @@ def results_page(
         Result to the page.
     draw : callable, optional
         Result and path to the picture.
+    explained : mapping of str to str, optional
+        Help texts of the script's own options.
     **options
         The script's own options and their defaults, beside the data, latents and hardware of all; a tuple takes many
         values.
@@ -60,7 +77,13 @@ def results_page(
     for option, default in options.items():
         many = isinstance(default, tuple)
         kind = type(default[0]) if many else Path if default is None else type(default)
-        parser.add_argument(f"--{option.replace('_', '-')}", type=kind, default=default, nargs="+" if many else None)
+        parser.add_argument(
+            f"--{option.replace('_', '-')}",
+            type=kind,
+            default=default,
+            nargs="+" if many else None,
+            help=(explained or {}).get(option),
+        )
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--draw", action="store_true", help="only write the page and the picture from the kept JSON")
     chosen = parser.parse_args()

@@ -194,5 +194,6 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    # start: a run folder to take beta = 1 from, in place of training it
-    results_page(__doc__, "metabolic", sweep, document, draw, first_epochs=15, epochs=5, samples=2000, start=None)
+    explained = {"start": "run folder to take beta = 1 from, in place of training it"}
+    options = {"first_epochs": 15, "epochs": 5, "samples": 2000, "start": None}
+    results_page(__doc__, "metabolic", sweep, document, draw, explained=explained, **options)

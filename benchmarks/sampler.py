@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from measuring import machine
+from measuring import RETURNING, held, machine, reset_peak
 from torch import Tensor
 
 from spiking_pvae.config import Indicator, ModelConfig
@@ -96,12 +96,6 @@ def compare_samplers() -> list[dict[str, Any]]:
     return rows
 
 
-def held(key: str) -> int:
-    """Read a size of this process in bytes: VmRSS now, VmHWM the largest since it was reset."""
-    with open("/proc/self/status", encoding="utf-8") as file:
-        return 1024 * next(int(line.split()[1]) for line in file if line.startswith(key))
-
-
 def measure_memory() -> list[dict[str, Any]]:
     """Measure what each sampler allocates at its peak, forward only, in bytes a latent and sample."""
     samplers: dict[str, Callable[[Tensor], Tensor]] = {
@@ -115,7 +109,7 @@ def measure_memory() -> list[dict[str, Any]]:
         sample(torch.ones(2, LATENTS))
         for batch, mean in ((500, 0.07), (1000, 0.07), (2000, 0.07), (2000, 5.0), (2000, 100.0)):
             rate = torch.full((batch, LATENTS), mean)
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+            reset_peak()
             before = held("VmRSS")
             sample(rate)
             peak = held("VmHWM") - before
@@ -127,7 +121,7 @@ def measure_memory() -> list[dict[str, Any]]:
 def memory_apart() -> list[dict[str, Any]]:
     """Measure memory in a process whose freed blocks go back to the system, where none waits to be used again."""
     command = [sys.executable, __file__, "memory"]
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}
+    environment = {**os.environ, **RETURNING}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -22,9 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import RETURNING, held, reset_peak
 from numpy.typing import NDArray
 
+from spiking_pvae.config import DecoderKind, EncoderKind, ModelConfig, TrainConfig
+from spiking_pvae.types import Dataset, ImageSet
+
 RESULTS = Path(__file__).parent / "results" / "training_memory.json"
+SHAPE = (1, 28, 28)
 LIMIT_BYTES = 3 * 10**9
 SPLITS = {"train": 60_000, "t10k": 10_000}
 
@@ -67,42 +72,33 @@ def peak_of(command: list[str]) -> tuple[int, dict[str, Any]]:
     return peak * (1 if sys.platform == "darwin" else 1024), result
 
 
-GROWTH = """
-import json, sys
-import numpy as np
-from spiking_pvae.config import ModelConfig, TrainConfig
-from spiking_pvae.memory import training_memory
-from spiking_pvae.model import build_model
-from spiking_pvae.training import fit
-from spiking_pvae.types import Dataset, ImageSet
+def growth(encoder: EncoderKind, decoder: DecoderKind, *, latents: int, count: int, batch: int) -> tuple[int, int]:
+    """Train on noise for two epochs; return by how many bytes this process grew at most, and the estimate."""
+    from spiking_pvae.memory import training_memory
+    from spiking_pvae.model import build_model
+    from spiking_pvae.training import fit
 
-def held(key):
-    with open("/proc/self/status", encoding="utf-8") as file:
-        return 1024 * next(int(line.split()[1]) for line in file if line.startswith(key))
-
-def train(latents, count, batch):
     images = np.random.default_rng(0).normal(size=(count, *SHAPE)).astype(np.float32)
     validation = ImageSet(images=images[:50])
     data = Dataset(name="noise", train=ImageSet(images=images), validation=validation, fingerprint="noise")
-    config = ModelConfig(encoder=sys.argv[1], decoder=sys.argv[2], latents=latents)
+    config = ModelConfig(encoder=encoder, decoder=decoder, latents=latents)
     settings = TrainConfig(epochs=2, batch_size=batch, device="cpu")
-    if batch == 500:
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")  # the peak starts anew
+    reset_peak()
     before = held("VmRSS")
     fit(build_model(config, SHAPE), data, settings)
     return held("VmHWM") - before, training_memory(config, SHAPE, settings)
 
-SHAPE = (1, 28, 28)
-train(8, 60, 20)  # loads and compiles all that is needed
-print(json.dumps(train(512, 1000, 500)))
-"""
+
+def print_growth(encoder: EncoderKind, decoder: DecoderKind) -> None:
+    """Print what `growth` measures, after a small training that loads and compiles all that is needed."""
+    growth(encoder, decoder, latents=8, count=60, batch=20)
+    print(json.dumps(growth(encoder, decoder, latents=512, count=1000, batch=500)))
 
 
 def compare_estimates() -> list[dict[str, Any]]:
     """Measure by how much a training's memory grows, K = 512, 500 images of 28 x 28 a batch, beside its estimate."""
     rows = []
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # freed blocks go back to the system
+    environment = {**os.environ, **RETURNING}
     for encoder, decoder in (
         ("linear", "linear"),
         ("mlp", "linear"),
@@ -110,7 +106,7 @@ def compare_estimates() -> list[dict[str, Any]]:
         ("conv", "linear"),
         ("conv", "conv"),
     ):
-        command = [sys.executable, "-c", GROWTH, encoder, decoder]
+        command = [sys.executable, __file__, "growth", encoder, decoder]
         done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
         grown, estimate = json.loads(done.stdout)
         rows.append({"model": f"{encoder} | {decoder}", "measured_bytes": grown, "estimated_bytes": estimate})
@@ -152,7 +148,9 @@ def main(epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["estimate"]:
+    if sys.argv[1:2] == ["growth"]:
+        print_growth(*sys.argv[2:])  # type: ignore[arg-type]
+    elif sys.argv[1:] == ["estimate"]:
         keep({"estimates": compare_estimates()})
     else:
         main(int(sys.argv[1]) if len(sys.argv) > 1 else 1)

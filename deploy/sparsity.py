@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Conv2d, Dense, Network, Sparse, Synapse
 
@@ -36,6 +37,35 @@ def listed(synapse: Dense) -> Sparse:
 def matrix(synapse: Sparse) -> Dense:
     """Write listed synapses out as a matrix."""
     return Dense(weight=synapse.weight, exponent=synapse.exponent, bits=synapse.bits)
+
+
+def convolution_matrix(synapse: Conv2d) -> Dense:
+    """Write a convolution out as the matrix of its synapses: each tap joins an even grid of places to another."""
+    channels, height, width = synapse.output_shape
+    of_group, into_group, rows, columns = synapse.weight.shape
+    of_group //= synapse.groups
+    weight = np.zeros((*synapse.output_shape, *synapse.input_shape), np.int8)
+    for row, column in np.ndindex(rows, columns):
+        y, above = _joined(height, synapse.input_shape[1], 0, row, synapse)
+        x, left = _joined(width, synapse.input_shape[2], 1, column, synapse)
+        for group in range(synapse.groups):
+            outputs = np.arange(group * of_group, (group + 1) * of_group)
+            inputs = np.arange(group * into_group, (group + 1) * into_group)
+            weight[
+                outputs[:, None, None, None], y[:, None, None], x[:, None], inputs, above[:, None, None], left[:, None]
+            ] = synapse.weight[outputs, :, row, column][:, None, None]
+    matrix_shape = channels * height * width, synapse.inputs
+    return Dense(weight=weight.reshape(matrix_shape), exponent=synapse.exponent, bits=synapse.bits)
+
+
+def _joined(
+    outputs: int, inputs: int, axis: int, tap: int, synapse: Conv2d
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the output places along an axis that a tap joins to an input place inside the map, and those."""
+    places = np.arange(outputs)
+    sources = places * synapse.stride[axis] + tap * synapse.dilation[axis] - synapse.padding[axis]
+    inside = (sources >= 0) & (sources < inputs)
+    return places[inside], sources[inside]
 
 
 def compact_synapse(synapse: Synapse) -> Synapse:

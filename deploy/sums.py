@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.deploy.ir import Conv2d, Dense, Sparse
 from spiking_pvae.deploy.kernels import convolution, dense, events, sparse, tally
-from spiking_pvae.deploy.sparsity import matrix
+from spiking_pvae.deploy.sparsity import convolution_matrix, matrix
 from spiking_pvae.errors import UnsupportedError
 
 Integers = NDArray[np.signedinteger[Any]]
@@ -31,8 +31,6 @@ DENSE_FROM = {True: 0.13, False: 2.0}
 ROW, SYNAPSE, STEP, LONE_STEP = 1.1, 2.3, 0.27, 1.2
 """Times of the parts of kernels for listed synapses, of which only the ratios count (nanoseconds on one processor): a
 message's row of 64 outputs, a synapse of a list, and a step of the gathering kernel, among others or for one sample."""
-ALONE = 256
-"""Inputs whose column of that matrix is found at once."""
 UNROLLED_UP_TO = 2**22
 """Weights of the largest matrix that a convolution is written out as: products of bytes that are mostly 0 take less
 time than kernels added one message after the other, as long as the matrix stays in the cache."""
@@ -119,17 +117,8 @@ def _(synapse: Sparse) -> Sums:
 @compile_sums.register
 def _(synapse: Conv2d) -> Sums:
     if synapse.inputs * synapse.outputs <= UNROLLED_UP_TO:
-        return compile_sums(unrolled(synapse))
+        return compile_sums(convolution_matrix(synapse))
     return _convolve(synapse)
-
-
-def unrolled(synapse: Conv2d) -> Dense:
-    """Write a convolution out as a matrix, what it makes of each input alone."""
-    sums, weight = _convolve(synapse), np.empty((synapse.outputs, synapse.inputs), np.int8)
-    for first in range(0, synapse.inputs, ALONE):
-        last = min(first + ALONE, synapse.inputs)
-        weight[:, first:last] = sums(np.eye(last - first, synapse.inputs, first, dtype=np.int32)).T
-    return Dense(weight=weight, exponent=synapse.exponent, bits=synapse.bits)
 
 
 def _convolve(synapse: Conv2d) -> Sums:

@@ -1,7 +1,7 @@
 """Freed memory stays with the process.
 
 A training step frees and asks again for arrays of megabytes. The C library hands such memory back to the system at
-once, and every new page then costs a fault: 8 to 30% of a step of the sweep's models.
+once, and every new page then costs a fault, in every step anew.
 """
 
 from __future__ import annotations

@@ -6,25 +6,20 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from spiking_pvae.deploy.exporters.plain import write_plain
-from spiking_pvae.deploy.ir import Conv2d, Dense, Layer, Network
-from spiking_pvae.deploy.projection import project
+from spiking_pvae.deploy.ir import Conv2d, Layer, Network
 from spiking_pvae.deploy.record import Schedule
+from spiking_pvae.deploy.sparsity import convolution_matrix
 
 RUNTIME = Path(__file__).resolve().parent.parent / "lava_runtime"
 """What runs inside the interpreter that has Lava; never imported here."""
 
 
 def unrolled(layer: Layer) -> Layer:
-    """Write a convolution as the dense matrix of its synapses: column j is its response to a 1 at input j."""
-    synapse = layer.synapse
-    if not isinstance(synapse, Conv2d):
+    """Write a layer's convolution as the dense matrix of its synapses."""
+    if not isinstance(layer.synapse, Conv2d):
         return layer
-    mantissas = project(replace(synapse, exponent=0), np.eye(synapse.inputs, dtype=np.int64)).T
-    dense = Dense(weight=mantissas.astype(np.int8), exponent=synapse.exponent, bits=synapse.bits)
-    return replace(layer, synapse=dense)
+    return replace(layer, synapse=convolution_matrix(layer.synapse))
 
 
 def write(network: Network, folder: Path, *, schedule: Schedule, steps: int) -> None:

@@ -23,6 +23,7 @@ SHOWN = 16
 """Images of a row of reconstructions; twice as many are shown."""
 ATOMS = 256
 """Atoms of the dictionary that are drawn."""
+SPLIT_WORDS: dict[Split, str] = {"train": "training", "val": "held-out", "test": "test"}
 LABELS = (50, 200, 1000, 5000)
 """Numbers of labels at which nearest neighbours are tried, and all labels."""
 
@@ -79,7 +80,8 @@ class Inspect(Command):
             {"latent": int(i), "kl": float(kl), "mean": float(rate[i]), "atom_norm": float((atom**2).sum() ** 0.5)}
             for i, kl, atom in zip(words.latents, words.kl, words.atoms, strict=True)
         ]
-        pictures = [str(save(each, out)[0]) for each in drawings(model, images, words, kept, error, seed=self.seed)]
+        shown = drawings(model, images, words, kept, error, split=self.split, seed=self.seed)
+        pictures = [str(save(each, out)[0]) for each in shown]
         result = {
             "run_dir": str(self.run),
             "out": str(out),
@@ -101,7 +103,7 @@ def kept_numbers(latents: int) -> list[int]:
 
 
 def drawings(
-    model: VAE, images: FloatArray, words: Dictionary, kept: list[int], error: Any, *, seed: int
+    model: VAE, images: FloatArray, words: Dictionary, kept: list[int], error: Any, *, split: Split, seed: int
 ) -> list[Drawing]:
     """Draw the four figures."""
     import numpy as np
@@ -122,7 +124,8 @@ def drawings(
         image_grid(
             "reconstructions",
             "Images, their reconstructions from the posterior means, and from one draw",
-            f"Rows in threes: {columns} held-out images, decoded posterior means, one decoded draw of the latents.",
+            f"Rows in threes: {columns} {SPLIT_WORDS[split]} images, decoded posterior means, one decoded draw of the "
+            "latents.",
             np.concatenate(whole),
             columns,
         ),

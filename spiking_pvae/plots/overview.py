@@ -13,6 +13,7 @@ from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport
 from spiking_pvae.model import VAE
+from spiking_pvae.plots.mosaic import mosaic
 from spiking_pvae.quantities import quantity
 from spiking_pvae.storage import replacing
 from spiking_pvae.types import FloatArray
@@ -21,18 +22,9 @@ ATOMS = 64
 SHOWN = 8
 
 
-def mosaic(tiles: NDArray[np.floating], columns: int) -> NDArray[np.floating]:
-    """Lay images (n, height, width) out in rows of `columns` with a gap of one pixel (NaN)."""
-    count, height, width = tiles.shape
-    rows = -(-count // columns)
-    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
-    for index, tile in enumerate(tiles):
-        top, left = (index // columns) * (height + 1), (index % columns) * (width + 1)
-        canvas[top : top + height, left : left + width] = tile
-    return canvas
-
-
-def _show(axes: Axes, image: NDArray[np.floating], title: str) -> None:
+def _show(axes: Axes, images: NDArray[np.floating], columns: int, title: str) -> None:
+    """Draw grey images side by side on one scale, 0 in the middle."""
+    image = mosaic(images, columns)[..., 0]
     limit = float(np.nanmax(np.abs(image))) or 1.0
     axes.imshow(image, cmap="gray", vmin=-limit, vmax=limit)
     axes.set_title(title)
@@ -41,7 +33,7 @@ def _show(axes: Axes, image: NDArray[np.floating], title: str) -> None:
 
 def _grey(images: NDArray[np.floating]) -> NDArray[np.floating]:
     """Average the channels."""
-    grey: NDArray[np.floating] = images.mean(1)
+    grey: NDArray[np.floating] = images.mean(1, keepdims=True)
     return grey
 
 
@@ -67,11 +59,9 @@ def draw_overview(model: VAE, network: Network, images: FloatArray, report: Ener
 
     figure = Figure(figsize=(13, 7), layout="constrained")
     axes = figure.subplots(2, 3, width_ratios=(1, 1.15, 1.1))
-    _show(axes[0, 0], mosaic(_grey(atoms), 8), f"Dictionary: the {len(atoms)} latents with the largest KL")
+    _show(axes[0, 0], _grey(atoms), 8, f"Dictionary: the {len(atoms)} latents with the largest KL")
     rows = np.concatenate([_grey(shown), _grey(mean), _grey(rebuilt)])
-    _show(
-        axes[0, 1], mosaic(rows, len(shown)), "Rows: image, decoded mean rate,\ndecoded counts of the integer network"
-    )
+    _show(axes[0, 1], rows, len(shown), "Rows: image, decoded mean rate,\ndecoded counts of the integer network")
     _bars(axes[0, 2], report)
     axes[1, 0].hist(np.log10(np.maximum(report.latents.rate, 1e-6)), bins=40, color="tab:blue")
     axes[1, 0].set(xlabel="log10 mean rate (spikes an inference)", ylabel="latents", title="How often latents fire")

@@ -1,8 +1,9 @@
 """Exact Poisson numbers of given means from uniform words, for any device.
 
 A mean is split into equal parts of at most LARGEST_PART, whose counts add up, so that e^-mean stays far from the
-smallest float. The count of a part is the number of k with F(k) < U, F its distribution function; as U has 32 bits, no
-probability is off by more than 2^-33.
+smallest float. The count of a part is the number of k with F(k) < U, F its distribution function; as U is one of 2^32
+evenly spaced numbers, the distribution function of a part's count is off by no more than 2^-33, and that of the sum of
+P parts by no more than P times as much.
 
     part 0 of draw d of unit n        word of draw d of unit n (`spiking_pvae.sampling.words`)
     part p > 0 of draw d of unit n    word d of the block (n, PARTS + p, sample, stream)
@@ -28,7 +29,7 @@ def poisson(
     Parameters
     ----------
     mean : Tensor of float64, shape (n,)
-        0 .. 65,536.
+        At least 0 and below LARGEST_PART * PARTS; the time grows with the largest.
     uniform : Tensor of float64, shape (n,)
         Inside (0, 1), of part 0.
     unit, sample : Tensor of int64, shape (n,)

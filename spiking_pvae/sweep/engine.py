@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from spiking_pvae.version import __version__
 SWEEP_KIND = "spiking-pvae sweep 1"
 MANIFEST = "sweep.json"
 CALLS = "calls.jsonl"
-"""One line for each call that worked on the sweep: when, how long, with how many processes."""
+"""Lines of the calls that worked on the sweep: one at the start of each, and one at its end with how long it took."""
 
 Report = Callable[[int, int], None]
 
@@ -111,11 +112,20 @@ def prepare_sweep(job: Job, *, force: bool = False, retry: bool = False) -> None
             (job.folder(point) / "checkpoint.safetensors").unlink(missing_ok=True)
 
 
-def _note_call(out: Path, seconds: float, workers: int | None) -> None:
-    """Add a line about this call; a killed one leaves none."""
-    ended = datetime.now(tz=UTC).isoformat(timespec="seconds")
-    with (out / CALLS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"ended": ended, "seconds": seconds, "workers": workers}) + "\n")
+@contextmanager
+def _noted(out: Path, workers: int | None, since: float) -> Iterator[None]:
+    """Add a line when a call starts and one when it ends; a killed one leaves the first alone."""
+
+    def note(**values: object) -> None:
+        with (out / CALLS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"started": started, **values, "workers": workers}) + "\n")
+
+    started = datetime.now(tz=UTC).isoformat(timespec="microseconds")
+    note()
+    try:
+        yield
+    finally:
+        note(ended=datetime.now(tz=UTC).isoformat(timespec="seconds"), seconds=time.perf_counter() - since)
 
 
 def check_options(config: SweepConfig, out: Path, *, workers: int, force: bool) -> None:
@@ -176,13 +186,11 @@ def run_sweep(
     prepare_sweep(job, force=force, retry=retry)
     chains = curves(config)
     tell = _progress(chains, job, report)
-    try:
+    with _noted(job.out, workers if scheduler is None else None, started):
         if scheduler is None:
             run_local(chains, job, workers, tell)
         else:
             run_cluster(chains, job, scheduler, tell)
-    finally:
-        _note_call(job.out, time.perf_counter() - started, workers if scheduler is None else None)
     outcomes = collect(job.out, config)
     return SweepResult(
         out=job.out,

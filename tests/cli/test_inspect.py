@@ -78,3 +78,13 @@ def test_evaluate_counts_neighbours(digits_run, capsys):
     assert 0.2 < few["accuracy"] < many["accuracy"] <= 1
     code, error = called(capsys, "evaluate", digits_run, "--knn", 10**6)
     assert (code, "labels" in error) == (2, True)
+
+
+def test_the_text_of_a_picture_names_the_images(digits_run, tmp_path, capsys, monkeypatch):
+    texts = []
+    monkeypatch.setattr("spiking_pvae.plots.write.save", lambda drawing, out: (texts.append(drawing.text), out))
+    for split, words in (("train", "16 training images"), ("val", "16 held-out images")):
+        options = ["--data", "digits", "--split", split, "--samples", 40]
+        assert called(capsys, "inspect", digits_run, *options, "--out", tmp_path / split)[0] == 0
+        assert any(words in text for text in texts)
+        texts.clear()

@@ -20,14 +20,14 @@ from spiking_pvae.deploy.compiled import CompiledNetwork
 from spiking_pvae.deploy.export import random_messages
 from spiking_pvae.deploy.files import load_network, save_network
 from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
-from spiking_pvae.deploy.ir import Dense, Sparse
+from spiking_pvae.deploy.ir import Conv2d, Dense, Sparse
 from spiking_pvae.deploy.kernels import sparse
 from spiking_pvae.deploy.mapping import cores_reached
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
 from spiking_pvae.deploy.ranges import ranges
 from spiking_pvae.deploy.simulate import simulate
-from spiking_pvae.deploy.sparsity import SPARSE_UP_TO, compact, listed, matrix, written_out
+from spiking_pvae.deploy.sparsity import SPARSE_UP_TO, compact, convolution_matrix, listed, matrix, written_out
 from spiking_pvae.deploy.sums import compile_sums
 from spiking_pvae.deploy.verify import run_backend
 from spiking_pvae.energy import estimate, load_preset
@@ -249,3 +249,31 @@ def test_lists_that_lead_astray_are_refused():
             Sparse(**good | bad)
     with pytest.raises(LimitError):
         Sparse(**good | {"bits": 2})
+
+
+@given(
+    seed=st.integers(0, 2**32),
+    sides=st.tuples(st.integers(5, 9), st.integers(5, 9)),
+    kernel=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    dilation=st.tuples(st.integers(1, 2), st.integers(1, 2)),
+    groups=st.integers(1, 3),
+)
+@settings(max_examples=30)
+def test_the_matrix_of_a_convolution_says_the_same(seed, sides, kernel, stride, padding, dilation, groups):
+    rng = np.random.default_rng(seed)
+    synapse = Conv2d(
+        weight=rng.integers(-127, 128, (2 * groups, 2, *kernel)).astype(np.int8),
+        exponent=2,
+        bits=8,
+        input_shape=(2 * groups, *sides),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+    )
+    messages = rng.integers(-(2**20), 2**20, (3, synapse.inputs))
+    written = convolution_matrix(synapse)
+    assert written.weight.dtype == np.int8
+    assert (project(written, messages) == project(synapse, messages)).all()

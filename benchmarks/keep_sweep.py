@@ -62,6 +62,7 @@ def about(sweep: Path, rows: list[dict[str, object]], command: str) -> dict[str,
     """Say what was run, where, when, and how long it took."""
     calls = read_calls(sweep)
     made, manifest = machine(), read_json(sweep / MANIFEST)
+    chosen = manifest["sweep"]
     done = sum(row["status"] == "done" for row in rows)
     cpu = cpu_seconds(sweep)
     workers = sorted({str(call["workers"]) for call in calls if call["workers"]})
@@ -73,8 +74,9 @@ def about(sweep: Path, rows: list[dict[str, object]], command: str) -> dict[str,
         "date": max(call["ended"] for call in calls if "ended" in call)[:10],
         "wall time": wall_time(calls, cpu),
         "processor time of the points": f"{duration(cpu)} ({cpu / 3600:.2f} h)",
-        "training": f"{manifest['sweep']['first_epochs']} epochs for the first point of a curve, "
-        f"{manifest['sweep']['next_epochs']} for each further one, {manifest['sweep']['cold_epochs']} for a check",
+        "training": f"{chosen['first_epochs']} epochs for the first point of a curve, {chosen['next_epochs']} for each "
+        f"further one, {chosen['last_epochs'] or chosen['next_epochs']} for the last, {chosen['cold_epochs']} for a "
+        "check",
         "version": manifest["version"],
     }
 

@@ -43,6 +43,8 @@ class Sweep(Command):
     """Epochs of the first point of a curve along beta."""
     next_epochs: int | None = None
     """Epochs of each further point, which starts from the one before."""
+    last_epochs: int | None = None
+    """Epochs of the last point of a curve, at the largest beta."""
     cold_latents: tuple[int, ...] | None = None
     """K at which points are also trained from scratch, as a check."""
     cold_betas: tuple[float, ...] | None = None

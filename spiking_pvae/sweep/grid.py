@@ -33,6 +33,9 @@ class SweepConfig:
     """Epochs of a curve's first point."""
     next_epochs: int = 4
     """Epochs of each further point."""
+    last_epochs: int | None = None
+    """Epochs of a curve's last point, as many as of the others if None: the largest beta ends next to silence, and with
+    too few epochs above it."""
     cold_latents: tuple[int, ...] = (256,)
     """Numbers of latents whose points are also trained from scratch, as a check of the continuation."""
     cold_betas: tuple[float, ...] = (1.0,)
@@ -51,8 +54,8 @@ class SweepConfig:
             values = getattr(self, name)
             if not values or len(set(values)) < len(values):
                 raise InputError(name, given=values, allowed="at least one value, none of them twice")
-        for name in ("first_epochs", "next_epochs", "cold_epochs", "batch_size", "samples"):
-            if getattr(self, name) < 1:
+        for name in ("first_epochs", "next_epochs", "last_epochs", "cold_epochs", "batch_size", "samples"):
+            if (value := getattr(self, name)) is not None and value < 1:
                 raise InputError(name, given=getattr(self, name), allowed="an integer of at least 1")
         if min(self.latents) < 1 or not all(math.isfinite(beta) and beta > 0 for beta in self.betas):
             raise InputError(
@@ -71,9 +74,14 @@ class SweepConfig:
 
 
 PRESETS: dict[PresetName, SweepConfig] = {
-    "quick": SweepConfig(),
+    "quick": SweepConfig(last_epochs=6),
     "metabolic-cost": SweepConfig(
-        latents=PAPER_LATENTS, first_epochs=15, next_epochs=5, cold_latents=(64, 512), cold_betas=(0.1, 1.0, 8.0)
+        latents=PAPER_LATENTS,
+        first_epochs=15,
+        next_epochs=5,
+        last_epochs=8,
+        cold_latents=(64, 512),
+        cold_betas=(0.1, 1.0, 8.0),
     ),
 }
 
@@ -124,7 +132,8 @@ class Point:
             case "first":
                 return sweep.first_epochs
             case "continued":
-                return sweep.next_epochs
+                last = sweep.last_epochs if self.beta == max(sweep.betas) else None
+                return sweep.next_epochs if last is None else last
             case "cold":
                 return sweep.cold_epochs
             case _:

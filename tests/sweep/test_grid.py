@@ -25,6 +25,14 @@ def test_every_point_is_on_one_curve_and_curves_rise_from_a_first_point(grid):
         assert len({(point.model, point.latents, point.seed) for point in curve}) == 1
 
 
+def test_the_last_point_of_a_curve_is_trained_longer(grid):
+    curve = curves(grid)[0]
+    assert [point.epochs(grid) for point in curve] == [2, 1, 1]
+    longer = dataclasses.replace(grid, last_epochs=3)
+    assert [point.epochs(longer) for point in curve] == [2, 1, 3]
+    assert all(preset.last_epochs > preset.next_epochs for preset in PRESETS.values())
+
+
 def test_the_longest_work_starts_first(grid):
     sizes = [curve[0].latents for curve in curves(grid)]
     assert sizes == sorted(sizes, reverse=True)
@@ -41,6 +49,7 @@ def test_the_longest_work_starts_first(grid):
         {"seeds": (-1,)},
         {"cold_betas": (3.0,)},
         {"first_epochs": 0},
+        {"last_epochs": 0},
     ],
 )
 def test_bad_settings_are_refused(change):

@@ -30,6 +30,10 @@ RUN_KIND = "spiking-pvae run 1"
 
 CHECKPOINT = "checkpoint.safetensors"
 RUN_FILES = ("run.json", CHECKPOINT, "model.safetensors", "scalars.jsonl")
+PRUNING = "pruning"
+"""What the settings of a checkpoint name as ``task`` where its training goes on under masks, which it does not hold."""
+TRAININGS = "budget-trainings"
+"""Folder in a run folder for the trainings of a search for an energy budget, while it lasts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,12 +134,13 @@ def prepare_folder(folder: Path, *, force: bool, resume: bool = False) -> None:
 
 
 def clear_run(folder: Path) -> None:
-    """Take away the run that a folder holds, before another begins in it.
+    """Take away the run that a folder holds, and a search that began from it, before another run begins in it.
 
     The manifest goes first: without it nothing of the old run is taken for a finished one, whenever this is stopped.
     """
     for name in RUN_FILES:
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / TRAININGS, ignore_errors=True)
 
 
 def adopt_run(folder: Path, source: Path) -> None:
@@ -231,7 +236,10 @@ def load_run(folder: Path | str) -> Run:
             "run",
             given=f"{folder}, with no finished run",
             allowed="a folder that training wrote to the end",
-            remedy="A run that was stopped goes on with: spiking-pvae train --resume.",
+            remedy=(
+                f"A training that was stopped goes on with: spiking-pvae train --resume --out {folder}. "
+                "A pruning begins anew: prune with --force."
+            ),
         )
     manifest = read_json(folder / "run.json")
     if manifest.get("format") != RUN_KIND:

@@ -177,7 +177,7 @@ def prune(
     steps = config.epochs * -(-len(dataset.train) // tuning.batch_size)
     sample = torch.from_numpy(dataset.calibration())
     with kept_sparse(model, sample, config, steps):
-        return fit(model, dataset, tuning, out=out, report=report)
+        return fit(model, dataset, tuning, out=out, report=report, masked=True)
 
 
 def density(module: nn.Module) -> float:

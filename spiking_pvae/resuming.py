@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spiking_pvae.checkpoint import CHECKPOINT, Checkpoint, load_checkpoint
+from spiking_pvae.checkpoint import CHECKPOINT, PRUNING, Checkpoint, load_checkpoint
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import DamagedFileError, InputError
 
@@ -34,13 +34,13 @@ def started_with(folder: Path) -> Started:
     Raises
     ------
     InputError
-        There is no checkpoint.
+        There is no checkpoint, or it is of a pruning.
     DamagedFileError
         It is damaged.
     """
     if not (folder / CHECKPOINT).is_file():
         raise InputError("resume", given=f"no checkpoint in {folder}", allowed="a folder that training wrote")
-    settings = load_checkpoint(folder).settings
+    settings = _of_training(folder).settings
     try:
         model, train = ModelConfig(**settings["model"]), TrainConfig(**settings["train"])
         return Started(data=settings["data"]["name"], model=model, train=train)
@@ -54,21 +54,39 @@ def resumable(folder: Path, settings: dict[str, Any]) -> Checkpoint | None:
     Raises
     ------
     InputError
-        It belongs to other settings or data.
+        It belongs to other settings or data, or is of a pruning.
     DamagedFileError
         It is damaged.
     """
     if not (folder / CHECKPOINT).is_file():
         return None
-    checkpoint = load_checkpoint(folder)
-    was, now = _flat(checkpoint.settings), _flat(settings)
-    changed = [key for key in sorted(was | now) if was.get(key) != now.get(key)]
-    if changed:
+    checkpoint = _of_training(folder)
+    if changed := changes(checkpoint.settings, settings):
         raise InputError(
             "resumed run",
-            given=", ".join(f"{key} {now.get(key)} instead of {was.get(key)}" for key in changed),
+            given=changed,
             allowed="the settings and the data it was started with",
             remedy="Leave these options out, or give another folder.",
+        )
+    return checkpoint
+
+
+def changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """Name the settings that differ, with both values; empty where none does."""
+    old, new = _flat(before), _flat(now)
+    differing = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} {new.get(key)} instead of {old.get(key)}" for key in differing)
+
+
+def _of_training(folder: Path) -> Checkpoint:
+    """Read a checkpoint, unless it is of a pruning: it does not hold which weights were taken away."""
+    checkpoint = load_checkpoint(folder)
+    if checkpoint.settings.get("task") == PRUNING:
+        raise InputError(
+            "resume",
+            given=f"{folder}, where a pruning or a search for an energy budget trained last",
+            allowed="a folder whose last training was a plain one",
+            remedy="A pruning does not go on: prune anew with --force.",
         )
     return checkpoint
 

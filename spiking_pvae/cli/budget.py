@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from spiking_pvae.cli.terminal import Terminal
 from spiking_pvae.config import TrainConfig
+from spiking_pvae.errors import InputError
 from spiking_pvae.quantities import quantity
 from spiking_pvae.types import Dataset
 
@@ -18,8 +20,7 @@ if TYPE_CHECKING:
 
 SAMPLES = 2000
 """Held-out images behind a measurement."""
-TRAININGS = "budget-trainings"
-"""Folder in the run folder for the trainings of a search, while it lasts."""
+SEARCH_KIND = "spiking-pvae search 1"
 SPENT = ("epochs", "steps", "seconds")
 """Numbers of a training that add up with those of another."""
 
@@ -42,9 +43,52 @@ def require_readable(options: BudgetOptions) -> None:
     from spiking_pvae.energy import load_preset
     from spiking_pvae.energy.budget import parse_joules
 
-    if options.energy_budget is not None:
-        parse_joules(options.energy_budget)
-        load_preset(options.hardware)
+    if options.energy_budget is None:
+        return
+    parse_joules(options.energy_budget)
+    load_preset(options.hardware)
+    if (processes := os.environ.get("WORLD_SIZE", "1")) != "1":
+        raise InputError(
+            "energy budget",
+            given=f"{processes} processes (WORLD_SIZE)",
+            allowed="one process, which alone searches",
+            remedy=(
+                "Train on several without --energy-budget, then on one: "
+                "spiking-pvae train --resume --out RUN --energy-budget ..."
+            ),
+        )
+
+
+def require_search(out: Path, options: BudgetOptions, origin: dict[str, Any]) -> None:
+    """Refuse to go on with a search that is not there, or began from something else.
+
+    Parameters
+    ----------
+    out : Path
+        Run folder.
+    options : BudgetOptions
+    origin : dict
+        What the search must have begun from, as given to `meet`.
+    """
+    from spiking_pvae.checkpoint import TRAININGS
+    from spiking_pvae.resuming import changes
+    from spiking_pvae.storage import read_json
+
+    manifest = out / TRAININGS / "search.json"
+    if options.energy_budget is None or not ((out / "run.json").is_file() and manifest.is_file()):
+        raise InputError(
+            "resume",
+            given=f"no search to go on with in {out}",
+            allowed="--energy-budget, and a run folder whose search was interrupted",
+            remedy="Prune anew with --force.",
+        )
+    if changed := changes(read_json(manifest), {"format": SEARCH_KIND, **origin}):
+        raise InputError(
+            "resumed search",
+            given=changed,
+            allowed="the run and the options it began with",
+            remedy="Give these, another folder, or prune anew with --force.",
+        )
 
 
 class Search:
@@ -153,11 +197,13 @@ def meet(
     out: Path,
     terminal: Terminal,
     resume: bool = False,
+    origin: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Adapt beta until the budget is met; the run folder then holds the result.
 
     Weights that are 0 stay 0. Until the search ends the run folder keeps the model that it was given, and a folder in
-    it the trainings of the search: with `resume` the search takes the same way again, past those that are there.
+    it the trainings of the search, and `origin`, what it begins from beside the model: with `resume` the search takes
+    the same way again, past the trainings that are there.
 
     Returns
     -------
@@ -165,12 +211,15 @@ def meet(
         ``budget`` (the outcome), the epochs, steps and seconds of all trainings here and, where there were any, the
         numbers of the last.
     """
-    from spiking_pvae.checkpoint import adopt_run
+    from spiking_pvae.checkpoint import TRAININGS, adopt_run
     from spiking_pvae.energy.budget import meet_budget
+    from spiking_pvae.storage import write_json
 
     trainings = out / TRAININGS
     if not resume:
         shutil.rmtree(trainings, ignore_errors=True)
+    trainings.mkdir(exist_ok=True)
+    write_json(trainings / "search.json", {"format": SEARCH_KIND, **(origin or {})})
     search = Search(model, dataset, train=train, options=options, trainings=trainings, terminal=terminal)
     try:
         outcome = meet_budget(search.measure, search.budget, search.priced(model.config.beta))

@@ -85,7 +85,7 @@ def _run(name: str, options: list[str]) -> int:
     """Parse one command's options and execute it."""
     # Options are parsed first, so that bad values surface before any heavy import.
     from spiking_pvae.cli.command import Command, process_rank
-    from spiking_pvae.cli.parsing import parse
+    from spiking_pvae.cli.parsing import asks_for_help, parse
     from spiking_pvae.cli.terminal import Terminal
     from spiking_pvae.errors import SpikingPvaeError
 
@@ -93,7 +93,8 @@ def _run(name: str, options: list[str]) -> int:
     debug = "--debug" in options
     try:
         kind = getattr(import_module(f"spiking_pvae.cli.{name}"), COMMANDS[name][0])
-        command: Command = parse(kind, name, options, kind.defaults(options))
+        default = None if asks_for_help(options) else kind.defaults(options)
+        command: Command = parse(kind, name, options, default)
         terminal = Terminal(as_json=command.json, quiet=command.quiet, mute=process_rank() > 0)
         return command.exit_code(command.execute(terminal))
     except SystemExit as stop:  # the parser ends the process after --help

@@ -48,7 +48,7 @@ def parse(kind: type[C], name: str, options: Sequence[str], default: C | None = 
     """
     program = f"spiking-pvae {name}"
     given = tyro.MISSING_NONPROP if default is None else default
-    if {"-h", "--help"} & set(options):
+    if asks_for_help(options):
         return tyro.cli(kind, prog=program, args=options, default=given, config=(tyro.conf.DisallowNone,))
     said = io.StringIO()
     try:
@@ -56,6 +56,11 @@ def parse(kind: type[C], name: str, options: Sequence[str], default: C | None = 
             return tyro.cli(kind, prog=program, args=options, default=given, config=(tyro.conf.DisallowNone,))
     except SystemExit:
         raise _error(_lines(said.getvalue()), options, f"{program} --help") from None
+
+
+def asks_for_help(options: Sequence[str]) -> bool:
+    """Tell whether the help is to be printed, whatever else is asked for."""
+    return not {"-h", "--help"}.isdisjoint(options)
 
 
 @contextlib.contextmanager

@@ -12,8 +12,9 @@ from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray
 
-Probe = tuple[str, list[int] | None, tuple[int, int] | None]
-"""Layer; neurons, or None for all; first and last step, or None for all."""
+Span = tuple[int, int]
+Probe = tuple[str, tuple[Span, ...] | None, Span | None]
+"""Layer; first and last of each span of neurons, or None for all; first and last step, or None for all."""
 
 ALLOWED = "LAYER, LAYER:NEURONS or LAYER:NEURONS:STEPS, such as latents:0-15,40:1-32 (all neurons: latents::1-32)"
 
@@ -34,9 +35,22 @@ def parse_probe(text: str) -> Probe:
     if "," in steps:
         raise InputError("probe", given=repr(text), allowed=ALLOWED, remedy="Name one span of steps.")
     ends = [[int(end) for end in span.split("-")] for span in neurons.split(",") if span]
-    chosen = [neuron for span in ends for neuron in range(span[0], span[-1] + 1)]
+    chosen = tuple((span[0], span[-1]) for span in ends)
     kept = [int(end) for end in steps.split("-") if end]
-    return name, chosen if neurons else None, (kept[0], kept[-1]) if kept else None
+    return name, chosen or None, (kept[0], kept[-1]) if kept else None
+
+
+def neurons_of(network: Network, name: str, spans: Sequence[Span] | None) -> list[int] | None:
+    """List the neurons of spans, or None for all; a span beyond the layer is refused before it is listed."""
+    size = next((layer.neurons for layer in network.layers if layer.name == name), None)
+    if spans is None or size is None:  # a layer that is not there is refused by the probe
+        return None
+    for first, last in spans:
+        if not first <= last < size:
+            raise InputError(
+                "neurons to probe", given=f"{first}-{last} of {name}", allowed=f"spans within 0 .. {size - 1}"
+            )
+    return [neuron for first, last in spans for neuron in range(first, last + 1)]
 
 
 def write_probes(
@@ -57,7 +71,10 @@ def write_probes(
     from spiking_pvae.storage import replacing
 
     options: dict[str, Any] = {"schedule": schedule, "steps": steps, "seed": seed}
-    traces = [probe(network, images, name, neurons, kept=kept, **options) for name, neurons, kept in probes]
+    traces = [
+        probe(network, images, name, neurons_of(network, name, spans), kept=kept, **options)
+        for name, spans, kept in probes
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, trace in enumerate(traces):

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from spiking_pvae.cli.budget import BudgetOptions, added, meet, require_readable, rows_of
+from spiking_pvae.cli.budget import BudgetOptions, added, meet, require_readable, require_search, rows_of
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
-from spiking_pvae.errors import InputError
 from spiking_pvae.prune_config import PruneConfig
+from spiking_pvae.quantities import duration
 from spiking_pvae.types import Dataset
 
 if TYPE_CHECKING:
     from spiking_pvae.checkpoint import Run
-from spiking_pvae.quantities import duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,8 @@ class Prune(Command):
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     resume: bool = False
-    """Go on with a search for an energy budget that was interrupted; the pruning before it must have ended."""
+    """Go on with a search for an energy budget that was interrupted, with the same run and options; a pruning that was
+    interrupted begins anew."""
     force: bool = False
     """Write into a folder that holds files."""
 
@@ -49,17 +49,15 @@ class Prune(Command):
         from spiking_pvae.checkpoint import load_run, prepare_folder
         from spiking_pvae.evaluation import evaluate
         from spiking_pvae.pruning import density
+        from spiking_pvae.storage import read_json
 
         require_readable(self.budget)
-        if self.resume and (self.budget.energy_budget is None or not (self.out / "run.json").is_file()):
-            raise InputError(
-                "resume",
-                given=f"no search to go on with in {self.out}",
-                allowed="--energy-budget, and a run folder whose pruning ended",
-                remedy="Prune anew with --force.",
-            )
-        prepare_folder(self.out, force=self.force, resume=self.resume)
         run = load_run(self.run)
+        source = {"model_sha256": read_json(self.run / "run.json")["model_sha256"]}
+        origin = {"source": source, "prune": asdict(self.prune)}
+        if self.resume:
+            require_search(self.out, self.budget, origin)
+        prepare_folder(self.out, force=self.force, resume=self.resume)
         dataset = load_data(run.data, self.data_folder, terminal)
         before = evaluate(run.model, dataset.validation).nelbo
         pruned = load_run(self.out) if self.resume else self._pruned(run, dataset, terminal)
@@ -88,6 +86,7 @@ class Prune(Command):
                 out=self.out,
                 terminal=terminal,
                 resume=self.resume,
+                origin=origin,
             )
             result = added(result, further)
             result["nelbo_change_percent"] = 100 * (result["nelbo"] / before - 1)

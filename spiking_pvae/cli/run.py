@@ -74,7 +74,7 @@ class Run(Command):
         )
         options.check()
         dataset = load_data(self.data, self.data_folder, terminal)
-        trained = train(dataset, options, terminal, command="run")
+        trained = train(dataset, options, terminal)
         run = load_run(out)
         model = run.model
         evaluated = evaluate(model, dataset.validation).to_json()

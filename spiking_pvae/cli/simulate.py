@@ -60,7 +60,7 @@ class Simulate(Command):
     resume: bool = False
     """Go on where a simulation with this record folder was interrupted."""
     force: bool = False
-    """Replace a record folder that exists."""
+    """Replace a record folder that exists, and write probes into a folder that exists."""
     probe: tuple[str, ...] = ()
     """Watch neurons step by step: LAYER, LAYER:NEURONS or LAYER:NEURONS:STEPS, such as latents:0-15,40:1-32."""
     probe_out: Path = Path("probes")
@@ -80,16 +80,7 @@ class Simulate(Command):
         from spiking_pvae.deploy.simulate import Repeated
         from spiking_pvae.storage import require_free
 
-        for name in ("repeat", "samples", "steps", "probe_samples"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InputError(name, given=value, allowed="an integer of at least 1")
-        if self.resume and self.record is None:
-            raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
-        if self.keep and self.traces is None:
-            raise InputError("keep", given=", ".join(self.keep), allowed="only with --traces, the folder for them")
-        if self.traces is not None:
-            require_free(self.traces, force=self.resume)
+        self.check()
         probes = [parse_probe(text) for text in self.probe]
         parts = record_folder = None
         if self.record is not None:
@@ -135,6 +126,23 @@ class Simulate(Command):
             remove_parts(parts)
         terminal.emit(result, *summary(result))
         return result
+
+    def check(self) -> None:
+        """Refuse what can be known to be wrong without the network and the data."""
+        from spiking_pvae.storage import require_free
+
+        for name in ("repeat", "samples", "steps", "probe_samples"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise InputError(name, given=value, allowed="an integer of at least 1")
+        if self.resume and self.record is None:
+            raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
+        if self.keep and self.traces is None:
+            raise InputError("keep", given=", ".join(self.keep), allowed="only with --traces, the folder for them")
+        if self.traces is not None:
+            require_free(self.traces, force=self.resume)
+        if self.probe:
+            require_free(self.probe_out, force=self.force or self.resume)
 
     def measure_transient(self, network: Network, images: FloatArray, terminal: Terminal) -> dict[str, Any] | None:
         """Measure the streaming schedule's error against the graded one, at the T given or found; else None."""

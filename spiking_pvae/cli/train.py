@@ -124,8 +124,8 @@ def resumed(options: Sequence[str]) -> Started | None:
     return started_with(Path(out))
 
 
-def train(dataset: Dataset, options: Train, terminal: Terminal, *, command: str = "train") -> dict[str, Any]:
-    """Train a model into a run folder and return its summary; `command` goes on after a stop."""
+def train(dataset: Dataset, options: Train, terminal: Terminal) -> dict[str, Any]:
+    """Train a model into a run folder and return its summary."""
     from spiking_pvae.checkpoint import prepare_folder
     from spiking_pvae.devices import choose_device
     from spiking_pvae.memory import require_memory
@@ -152,8 +152,7 @@ def train(dataset: Dataset, options: Train, terminal: Terminal, *, command: str 
             run = fit(model, dataset, options.train, out=options.out, resume=options.resume, report=report)
         except KeyboardInterrupt:
             saved = (options.out / "checkpoint.safetensors").is_file()
-            folder = "" if options.data_folder is None else f" --data-folder {shlex.quote(str(options.data_folder))}"
-            way_on = f"Go on with: spiking-pvae {command} --resume --out {shlex.quote(str(options.out))}{folder}"
+            way_on = f"Go on with the same command and --resume --out {shlex.quote(str(options.out))}"
             terminal.say(f"Stopped. {way_on if saved else 'It had just begun, so nothing was saved.'}")
             raise
     last = run.history[run.epoch - 1]

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spiking_pvae.checkpoint import Checkpoint, save_checkpoint, settings_of
+from spiking_pvae.checkpoint import PRUNING, Checkpoint, save_checkpoint, settings_of
 from spiking_pvae.config import TrainConfig
 from spiking_pvae.errors import InputError
 from spiking_pvae.memory import require_memory
@@ -59,8 +59,8 @@ class State:
     stopper: Stopper
 
 
-def prepare(model: VAE, dataset: Dataset, config: TrainConfig) -> Job:
-    """Put everything in its place; nothing is trained yet."""
+def prepare(model: VAE, dataset: Dataset, config: TrainConfig, *, masked: bool = False) -> Job:
+    """Put everything in its place; nothing is trained yet. Checkpoints of a `masked` training say so."""
     if dataset.shape != model.image_shape:
         raise InputError("data", given=f"images of shape {dataset.shape}", allowed=f"the model's {model.image_shape}")
     require_memory(model.config, model.image_shape, config)
@@ -82,6 +82,7 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig) -> Job:
         share=Share(rank=runtime.rank, world=runtime.world),
         device=device,
     )
+    settings = settings_of(model, config, dataset.name, dataset.fingerprint)
     return Job(
         model=model,
         config=config,
@@ -92,7 +93,7 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig) -> Job:
         validation=torch.from_numpy(dataset.validation.images),
         deciding=deciding,
         steps=feeder.steps_an_epoch * config.epochs,
-        settings=settings_of(model, config, dataset.name, dataset.fingerprint),
+        settings=settings | {"task": PRUNING} if masked else settings,
     )
 
 

@@ -132,6 +132,7 @@ def fit(
     resume: bool = False,
     report: Report | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    masked: bool = False,
 ) -> Run:
     """Train a model in place.
 
@@ -153,6 +154,8 @@ def fit(
     checkpoint_seconds : float
         A checkpoint is written after the first step that ends so long after the last one, and at the end. Several
         processes write one after every epoch.
+    masked : bool
+        Something outside holds weights at 0, which no checkpoint keeps: the training can't be resumed.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def fit(
         The data does not fit the model, the model does not fit the memory, the checkpoint is of other settings, or the
         objective is no longer finite.
     """
-    job = prepare(model, dataset, config)
+    job = prepare(model, dataset, config, masked=masked)
     checkpoint = resumable(out, job.settings) if resume and out is not None else None
     if checkpoint is None and out is not None and job.runtime.rank == 0:
         clear_run(out)

@@ -188,6 +188,12 @@ def test_usage(arguments, capsys):
     assert captured.err
 
 
+@pytest.mark.parametrize("arguments", ["train --resume --help", "run --resume -h", "train --recipe nonsense --help"])
+def test_help_comes_before_what_is_wrong(arguments, capsys):
+    assert main(arguments.split()) == 0
+    assert f"usage: spiking-pvae {arguments.split()[0]}" in capsys.readouterr().out
+
+
 def test_output_that_can_not_be_used(tmp_path, fails):
     path = saved(tmp_path / "images.npy", good())
     (tmp_path / "file").write_text("x")

@@ -255,7 +255,7 @@ def test_the_main_job_goes_on(job, tmp_path, capsys, monkeypatch):
     options = ["--data", str(job / "edges ü.npy"), "--latents", "8", "--epochs", "3", "--batch-size", "50"]
     out = tmp_path / "a run"
     assert main(["run", *options, "--device", "cpu", "--out", str(out)]) == 130
-    assert f"spiking-pvae run --resume --out '{out}'" in capsys.readouterr().err
+    assert f"the same command and --resume --out '{out}'" in capsys.readouterr().err
     assert main(["run", "--resume"]) == 2
     assert "--out" in capsys.readouterr().err
     for _ in range(2):  # the second goes on with a finished one

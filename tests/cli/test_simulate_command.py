@@ -85,8 +85,8 @@ def test_parts_outlive_inputs_that_can_not_be_read(home, call):
     ("text", "probe"),
     [
         ("latents", ("latents", None, None)),
-        ("latents:3", ("latents", [3], None)),
-        ("latents:0-2,5:4", ("latents", [0, 1, 2, 5], (4, 4))),
+        ("latents:3", ("latents", ((3, 3),), None)),
+        ("latents:0-2,5:4", ("latents", ((0, 2), (5, 5)), (4, 4))),
         ("latents::1-3", ("latents", None, (1, 3))),
     ],
 )
@@ -112,6 +112,21 @@ def test_probes_write_arrays_and_pictures(home, call, schedule):
         assert arrays["membrane"].shape == (2, 5, 3)
     assert (home / "watched" / "readout.png").read_bytes().startswith(b"\x89PNG")
     assert "layer to probe" in call("simulate", "--probe", "nothing")
+
+
+@pytest.mark.parametrize("span", ["0-999999999", "2-1"])
+def test_spans_are_checked_before_they_are_listed(home, call, span):
+    assert f"got {span} of latents" in call("simulate", "--probe", f"latents:{span}", "--probe-out", home / "p")
+
+
+def test_probes_do_not_overwrite(home, call):
+    asked = ["--probe", "latents", "--probe-out", home / "p", "--probe-samples", 2]
+    call("simulate", *asked)
+    kept = (home / "p" / "latents.npz").read_bytes()
+    assert "--force" in call("simulate", *asked, "--seed", 1, data="missing.npy")  # before the data is loaded
+    assert (home / "p" / "latents.npz").read_bytes() == kept
+    call("simulate", *asked, "--seed", 1, "--force")
+    assert (home / "p" / "latents.npz").read_bytes() != kept
 
 
 def test_a_simulation_without_probes_leaves_no_folder(home, call, monkeypatch):

@@ -188,6 +188,18 @@ def test_terms_and_their_gradient_are_those_taken_one_by_one(kind):
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("kind", ["grelu", "gaussian", "laplace"])
+def test_the_divergence_of_16_bit_features_is_taken_in_32(kind):
+    generator = torch.Generator().manual_seed(4)
+    config = ModelConfig(model=kind, latents=4)
+    latents = build_latents(config, generator)
+    features = torch.randn(7, encoder_outputs(config), generator=generator).to(torch.bfloat16)
+    found = latents(features).terms(torch.eye(4)).kl
+    exact = latents.double()(features.double()).kl().sum(1)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(("function", "batches"), [(PoissonTerms, 1), (ReluTerms, 2)])
 def test_gradient_against_finite_differences(function, batches):
     generator = torch.Generator().manual_seed(3)

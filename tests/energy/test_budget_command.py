@@ -151,6 +151,46 @@ def test_a_pruning_without_a_search_is_not_resumed(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().err.count("no search to go on with") == 2
 
 
+def test_only_the_search_that_was_interrupted_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other, out = (str(tmp_path / name) for name in ("one", "other", "out"))
+    for seed, folder in enumerate((one, other)):
+        train = ["train", *SMALL, "--epochs", "1", "--seed", str(seed), "--quiet", "--out"]
+        assert main([*train, folder]) == 0
+    wanted = ["--out", other, "--energy-budget", "1nJ", "--budget-epochs", "1", "--epochs", "1", "--quiet"]
+    finished = (tmp_path / "other" / "model.safetensors").read_bytes()
+    assert main(["prune", one, *wanted, "--resume"]) == 2  # a run that another command ended
+    assert "no search to go on with" in capsys.readouterr().err
+    assert (tmp_path / "other" / "model.safetensors").read_bytes() == finished
+
+    def interrupted(*_: object) -> BudgetOutcome:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(budget, "meet_budget", interrupted)
+    wanted[1] = out
+    assert main(["prune", one, *wanted]) == 130
+    capsys.readouterr()
+    assert main(["prune", other, *wanted, "--resume"]) == 2
+    assert "source.model_sha256" in capsys.readouterr().err
+    assert main(["prune", one, *wanted, "--encoder-keep", "0.5", "--resume"]) == 2
+    assert "prune.encoder_keep 0.5 instead of 0.1" in capsys.readouterr().err
+    assert main(["prune", one, *wanted, "--resume"]) == 130
+    assert main(["train", "--resume", "--out", out]) == 2  # the pruned model would become a dense one
+    assert "prune anew" in capsys.readouterr().err
+    assert main(["prune", other, *wanted[:2], *wanted[-3:], "--force"]) == 0
+    assert not (tmp_path / "out" / "budget-trainings").exists()
+
+
+def test_several_processes_do_not_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", *SMALL, "--energy-budget", "1nJ", "--out", str(tmp_path / "run")]) == 2
+    assert "train --resume" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [(("--energy-budget", "40"), "energy budget"), (("--energy-budget", "1nJ", "--hardware", "x"), "'x'")],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from spiking_pvae import pruning
+from spiking_pvae.checkpoint import load_checkpoint, load_run
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy import convert, simulate
 from spiking_pvae.energy import count, fan_out
@@ -18,6 +20,7 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.prune_config import PruneConfig
 from spiking_pvae.pruning import density, keep_largest, masks, prune, share_at
+from spiking_pvae.resuming import started_with
 from spiking_pvae.training import Progress, fit
 from spiking_pvae.types import Dataset
 
@@ -89,6 +92,26 @@ def test_the_hook_is_gone_afterwards(tiny: Dataset) -> None:
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
     assert density(model.encoder) > 0.99
+
+
+def test_a_pruning_that_was_stopped_does_not_go_on_as_a_training(tiny: Dataset, tmp_path: Path) -> None:
+    model = trained(tiny)
+
+    def interrupt(progress: Progress) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(fit.__kwdefaults__, "checkpoint_seconds", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            prune(model, tiny, TRAIN, CONFIG, out=tmp_path, report=interrupt)
+    settings = load_checkpoint(tmp_path).settings
+    with pytest.raises(InputError, match="prune anew with --force"):
+        started_with(tmp_path)
+    with pytest.raises(InputError, match="prune anew with --force"):
+        fit(model, tiny, TrainConfig(**settings["train"]), out=tmp_path, resume=True)
+    with pytest.raises(InputError, match="prune with --force"):
+        load_run(tmp_path)
 
 
 def test_choosing_what_stays_leaves_batch_norm_as_it_is(tiny: Dataset) -> None:

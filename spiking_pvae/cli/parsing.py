@@ -49,7 +49,7 @@ def parse(kind: type[C], name: str, options: Sequence[str], default: C | None = 
     program = f"spiking-pvae {name}"
     given = tyro.MISSING_NONPROP if default is None else default
     if asks_for_help(options):
-        return tyro.cli(kind, prog=program, args=options, default=given, config=(tyro.conf.DisallowNone,))
+        return tyro.cli(kind, prog=program, args=["--help"], default=given, config=(tyro.conf.DisallowNone,))
     said = io.StringIO()
     try:
         with _columns(_WIDE), contextlib.redirect_stderr(said):

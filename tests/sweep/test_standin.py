@@ -10,7 +10,8 @@ from spiking_pvae.energy import estimate
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.sweep.standin import record_of, stand_in
 
-HARDWARE = ("loihi_davies2018", "lemaire2022", "ann_mac_ac")
+HARDWARE = ("loihi_davies2018", "loihi_sanafe", "ann_mac_ac")
+"""Presets that price messages whatever their payload is; lemaire2022 charges a reset a spike and the payload's bits."""
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,17 @@ class _Chain:
         return {self.latent: latents, self.readout: {"accumulator": self.decoder(latents["count"])}}
 
 
+def _chain(network: Network, scale: float, *, encoder: Half, decoder: Half) -> _Chain:
+    """Put a network's latents between models of its halves; `scale` is the encoder's for the network's accumulators."""
+    return _Chain(
+        encoder=encoder,
+        decoder=decoder,
+        neuron=scaled_latents(network, scale),
+        latent=network.latent.name,
+        readout=network.readout.name,
+    )
+
+
 def expected_netx(
     network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
 ) -> Traces:
@@ -61,12 +72,11 @@ def expected_netx(
     """
     assert first_sample == 0
     encoder, decoder = (sdnn(segment) for segment in segments(network, schedule, steps))
-    chain = _Chain(
+    chain = _chain(
+        network,
+        encoder.scale,
         encoder=lambda x: run_sdnn(encoder, differences(x)) + encoder.offset,
         decoder=lambda x: run_sdnn(decoder, differences(x)) + decoder.offset,
-        neuron=scaled_latents(network, encoder.scale),
-        latent=network.latent.name,
-        readout=network.readout.name,
     )
     return chain(messages, seed)
 
@@ -88,12 +98,8 @@ def expected_cuba(
         T of an image.
     """
     encoder, decoder = (cuba(segment, steps) for segment in segments(network, "graded", steps))
-    chain = _Chain(
-        encoder=lambda x: run_cuba(encoder, x),
-        decoder=lambda x: run_cuba(decoder, x),
-        neuron=scaled_latents(network, encoder.scale),
-        latent=network.latent.name,
-        readout=network.readout.name,
+    chain = _chain(
+        network, encoder.scale, encoder=lambda x: run_cuba(encoder, x), decoder=lambda x: run_cuba(decoder, x)
     )
     return chain(messages, seed, first_sample)
 

@@ -18,14 +18,24 @@ _BYTES = ir.VectorType(ir.IntType(8), WORD)
 
 
 @instruction
-def _word(typing: Any, address: Any) -> Any:
-    """Turn the 64 bytes at an address into bits: 1 where a byte is not 0."""
+def set_bytes(typing: Any, address: Any) -> Any:
+    """Return a bit for each of the 64 bytes at an address: 1 where it is not 0."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
         loaded = builder.load(builder.inttoptr(arguments[0], _BYTES.as_pointer()), align=1)
         return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(_BYTES, None)), _INT64)
 
     return types.uint64(types.intp), generate
+
+
+@instruction
+def lowest_bit(typing: Any, word: Any) -> Any:
+    """Return the place of the lowest set bit of a word that has one."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
 
 
 @instruction
@@ -48,7 +58,7 @@ def pack_bits(raster: NDArray[np.uint8], bits: NDArray[np.uint64]) -> int:
         for t in range(steps):
             address = raster[s, t].ctypes.data
             for place in range(whole):
-                word = _word(address + WORD * place)
+                word = set_bytes(address + WORD * place)
                 bits[s, t, place] = word
                 spikes += _ones(word)
             if whole < bits.shape[2]:

@@ -14,6 +14,7 @@ from numba.core import cgutils
 from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
+from spiking_pvae.deploy.kernels.bits import lowest_bit
 from spiking_pvae.deploy.kernels.compile import instruction
 from spiking_pvae.deploy.kernels.memory import aligned_bytes
 
@@ -82,16 +83,6 @@ def _nonzero(typing: Any, address: Any) -> Any:
     return types.uint64(types.intp), generate
 
 
-@instruction
-def _lowest(typing: Any, word: Any) -> Any:
-    """Return the place of the lowest set bit."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), generate
-
-
 @compiled
 def _list(messages: NDArray[np.int32], place: NDArray[np.int32], value: NDArray[np.int32]) -> Any:
     """List the nonzero messages of one sample; return their number."""
@@ -101,7 +92,7 @@ def _list(messages: NDArray[np.int32], place: NDArray[np.int32], value: NDArray[
     for first in range(0, whole, TILE):
         word = _nonzero(messages.ctypes.data + 4 * first)
         while word != 0:
-            lowest = first + np.int64(_lowest(word))
+            lowest = first + np.int64(lowest_bit(word))
             place[events], value[events] = lowest, messages[lowest]
             events += 1
             word &= word - np.uint64(1)

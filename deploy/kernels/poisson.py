@@ -9,13 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import types
 from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
 from spiking_pvae.deploy.exponential import INTERPOLATION_BITS, LOG2, LOG_TABLE, PRECISION
-from spiking_pvae.deploy.kernels.compile import inlined, instruction
+from spiking_pvae.deploy.kernels.bits import lowest_bit, set_bytes
+from spiking_pvae.deploy.kernels.compile import inlined
 from spiking_pvae.deploy.philox import MULTIPLIERS, ROUNDS, WEYL
 
 M0, M1 = np.uint64(MULTIPLIERS[0]), np.uint64(MULTIPLIERS[1])
@@ -60,28 +59,6 @@ def _threshold(word: np.uint32, fraction: int) -> Any:
     logarithm = low + (((LOG_TABLE[index + 1] - low) * (mantissa & MANTISSA_MASK)) >> INTERPOLATION_BITS)
     exponential = (PRECISION + 1 - power) * LOG2 - logarithm
     return ((exponential - (exponential >> (fraction + 1))) >> (PRECISION - fraction)) + 1
-
-
-@instruction
-def _set_bytes(typing: Any, address: Any) -> Any:
-    """Return a bit for each of the 64 bytes at an address: 1 where it is not 0."""
-    bytes_ = ir.VectorType(ir.IntType(8), GROUP)
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        loaded = builder.load(builder.inttoptr(arguments[0], bytes_.as_pointer()), align=1)
-        return builder.bitcast(builder.icmp_unsigned("!=", loaded, ir.Constant(bytes_, None)), ir.IntType(64))
-
-    return types.uint64(types.intp), generate
-
-
-@instruction
-def _lowest(typing: Any, word: Any) -> Any:
-    """Return the place of the lowest set bit."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.uint64(types.uint64), generate
 
 
 @compiled
@@ -182,9 +159,9 @@ def exponential(
         counts[s] = 0
         fired = 0
         for first in range(0, neurons, GROUP):
-            bits = _set_bytes(near.ctypes.data + first)
+            bits = set_bytes(near.ctypes.data + first)
             while bits != 0:
-                lowest = first + np.int64(_lowest(bits))
+                lowest = first + np.int64(lowest_bit(bits))
                 bits &= bits - np.uint64(1)
                 place[fired], rest[fired] = lowest, charge[s, lowest] - _threshold(words[lowest], fraction)
                 fired += rest[fired] >= 0

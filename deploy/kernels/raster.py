@@ -17,6 +17,7 @@ from numba.core import cgutils
 from numpy.typing import NDArray
 
 from spiking_pvae.compiling import compiled
+from spiking_pvae.deploy.kernels.bits import lowest_bit
 from spiking_pvae.deploy.kernels.compile import instruction
 from spiking_pvae.deploy.kernels.memory import aligned_bytes
 
@@ -26,7 +27,7 @@ FLUSH = 256
 OFFSET = 128
 
 _llvm: Any = cgutils
-_INT64, _INT32, _INT16, _BIT = (ir.IntType(bits) for bits in (64, 32, 16, 1))
+_INT64, _INT32, _INT16 = (ir.IntType(bits) for bits in (64, 32, 16))
 _HALF = TILE // 2
 _PAIRS, _WIDE = ir.VectorType(_INT16, _HALF), ir.VectorType(_INT32, _HALF)
 _EIGHTS, _ZERO = ir.Constant(_PAIRS, [8] * _HALF), ir.Constant(_WIDE, None)
@@ -141,16 +142,6 @@ def _run_tile(
     return signature, generate
 
 
-@instruction
-def _lowest(typing: Any, word: Any) -> Any:
-    """Return the place of the lowest set bit."""
-
-    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(_BIT, 1))
-
-    return types.uint64(types.uint64), generate
-
-
 @compiled
 def _list_rows(bits: NDArray[np.uint64], offsets: NDArray[np.uint32], ends: NDArray[np.int64]) -> None:
     """List the byte offsets of the weight rows of every spike of one sample, and where each step's list ends."""
@@ -161,7 +152,7 @@ def _list_rows(bits: NDArray[np.uint64], offsets: NDArray[np.uint32], ends: NDAr
             word = bits[t, w]
             first = np.uint64(w * TILE)
             while word != 0:
-                offsets[place] = np.uint32((first + _lowest(word)) * np.uint64(TILE))
+                offsets[place] = np.uint32((first + lowest_bit(word)) * np.uint64(TILE))
                 place += 1
                 word &= word - np.uint64(1)
         ends[t + 1] = place

@@ -1,7 +1,9 @@
-"""W1 in Brian2, run by simulate.py in an interpreter of its own.
+"""A workload of integrate-and-fire layers in Brian2, run by simulate.py in an interpreter of its own.
 
-Builds the network of one sample once; each line read then runs it from a stored state and prints a JSON object with the
-processor time.
+    python brian_peer.py WORKLOAD.npz
+
+Builds the network of one sample once, with the synapses whose weight is not zero; each line read then runs it from a
+stored state and prints a JSON object with the processor time.
 """
 
 import json
@@ -11,32 +13,33 @@ import time
 import brian2 as b
 import numpy as np
 
-STEPS, DENSITY = 32, 0.1
-
 
 def main() -> None:
     """Build, then run when asked to."""
     b.prefs.codegen.target = "cython"
-    rng = np.random.default_rng(0)
-    raster = rng.random((STEPS, 784)) < DENSITY
+    workload = np.load(sys.argv[1])
+    raster, thresholds = workload["raster"], workload["thresholds"]
     step, source = np.nonzero(raster)
     b.defaultclock.dt = 1 * b.ms
-    spikes = b.SpikeGeneratorGroup(784, source, step * b.ms)
+    spikes = b.SpikeGeneratorGroup(raster.shape[1], source, step * b.ms)
     groups, parts = [spikes], [spikes]
-    for size, theta in ((512, 388), (256, 320)):
-        group = b.NeuronGroup(size, "v : 1", threshold=f"v >= {theta}", reset=f"v -= {theta}", method="euler")
+    for index, theta in enumerate(thresholds):
+        weight = workload[f"weight{index}"].astype(float)
+        group = b.NeuronGroup(len(weight), "v : 1", threshold=f"v >= {theta}", reset=f"v -= {theta}", method="euler")
         synapses = b.Synapses(groups[-1], group, "w : 1", on_pre="v_post += w")
-        synapses.connect()
-        synapses.w = np.clip(np.rint(rng.normal(0, 20, len(synapses.w))), -127, 127)
+        after, before = np.nonzero(weight)
+        synapses.connect(i=before, j=after)
+        synapses.w = weight[after, before]
         groups.append(group)
         parts += [group, synapses]
     network = b.Network(*parts)
     network.store()
-    network.run(STEPS * b.ms)
+    duration = len(raster) * b.ms
+    network.run(duration)
     for _ in sys.stdin:
         network.restore()
         started = time.process_time()
-        network.run(STEPS * b.ms)
+        network.run(duration)
         print(json.dumps({"version": b.__version__, "seconds": time.process_time() - started}), flush=True)
 
 

@@ -36,7 +36,7 @@ def draw(result: dict[str, Any], file: Path) -> None:
         axes[2].plot([s / sizes[0] for s in sizes], [s / seconds[0] for s in seconds], "o-", label=label)
     axes[2].set(xscale="log", yscale="log", xlabel="size, relative", ylabel="time, relative", title="Cost")
     axes[2].legend()
-    ways = list(result["trained"]["linear"][0]["microseconds_an_inference"])
+    ways = list(result["trained"]["linear"][-1]["microseconds_an_inference"])
     for shift, (name, rows) in enumerate(result["trained"].items()):
         times = rows[-1]["microseconds_an_inference"]
         known = [(i, times[way]) for i, way in enumerate(ways) if way in times]

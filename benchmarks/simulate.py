@@ -5,9 +5,9 @@
 W1 is 784 -> 512 -> 256 integrate-and-fire neurons with weights ~ N(0, 20) rounded to 8 bits, thresholds 388 and 320,
 Bernoulli input spikes and T = 32 steps; W2 is 256 -> 512 alone. Peers get float tensors made beforehand; ours gets
 bytes and packs them within the measured time. In each round every tool runs for the same time in turn. Times are
-processor seconds of the one thread, since the machine may be shared; Brian2 and Lava's simulator run in interpreters of
-their own, once a round. Trained networks run beside the same tools, and a million inferences of one from the command
-line. Writes results/simulate.json and .png.
+processor seconds of the one thread, since the machine may be shared; Brian2 and Lava's simulator run single samples in
+interpreters of their own, once a round. Trained networks run beside all of these too, in their spiking form
+(spiking_form.py), and a million inferences of one from the command line. Writes results/simulate.json and .png.
 """
 
 from __future__ import annotations
@@ -30,43 +30,28 @@ import torch
 from numpy.typing import NDArray
 from peers import BUILDERS, EXACT
 from roofline import roofline
+from spiking_form import SpikingForm, random_form
 from timing import Elsewhere, medians, power_law, ratios, timed
 from trained import MODELS, beside, million, train
 
-from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
 from spiking_pvae.deploy.kernels import dense, events
 from spiking_pvae.deploy.raster import RasterNetwork
 
 RESULTS = Path(__file__).parent / "results"
-W1, W2 = ((784, 512, 256), (388, 320)), ((256, 512), (388,))
+W1, W2 = ((784, 512, 256), (388.0, 320.0)), ((256, 512), (388.0,))
 STEPS = 32
 DENSITIES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-Workload = tuple[Sequence[int], Sequence[int]]
-
-
-def layers(workload: Workload) -> list[Layer]:
-    """Draw the weights of a workload; thresholds of any integer value need the weights' exponent to be 6."""
-    rng = np.random.default_rng(0)
-    sizes, thresholds = workload
-    made = []
-    for index, (inputs, outputs, theta) in enumerate(zip(sizes, sizes[1:], thresholds, strict=False)):
-        weight = np.clip(np.rint(rng.normal(0, 20, (outputs, inputs))), -127, 127).astype(np.int8)
-        made.append(
-            Layer(
-                name=f"layer{index}",
-                shape=(outputs,),
-                synapse=Dense(weight=weight, exponent=6, bits=8),
-                bias=None,
-                neuron=ConstantThreshold(mantissa=np.full(outputs, theta, np.int32), n_max=1),
-                scale=np.ones(outputs),
-            )
-        )
-    return made
+Workload = tuple[Sequence[int], Sequence[float]]
 
 
 def raster_of(samples: int, inputs: int, density: float, steps: int = STEPS) -> NDArray[np.uint8]:
     """Draw Bernoulli spikes, shape (samples, steps, inputs)."""
     return (np.random.default_rng(1).random((samples, steps, inputs)) < density).astype(np.uint8)
+
+
+def network_of(workload: Workload) -> RasterNetwork:
+    """Return our own network of a workload."""
+    return random_form(*workload, raster_of(1, workload[0][0], 0.0)).ours()
 
 
 def beside_peers(
@@ -76,25 +61,24 @@ def beside_peers(
     names: Sequence[str],
     *,
     rounds: int,
-    elsewhere: Mapping[str, Elsewhere] | None = None,
+    start: Callable[[SpikingForm], Mapping[str, Elsewhere]] = lambda form: {},
 ) -> dict[str, Any]:
     """Measure ours and peers on one workload; count the spikes in which exact peers differ."""
-    made = layers(workload)
-    weights = [torch.tensor(layer.synapse.weight, dtype=torch.float32) for layer in made]  # type: ignore[union-attr]
-    thresholds = [float(theta) for theta in workload[1]]
     raster = raster_of(samples, workload[0][0], density)
-    values = torch.tensor(raster.transpose(1, 0, 2), dtype=torch.float32).contiguous()
-    ours = RasterNetwork(made)
-    outputs = ours(raster)
-    spikes = torch.tensor(outputs[-1].spikes().transpose(1, 0, 2))
+    form = random_form(*workload, raster)
+    ours = form.ours()
+    outputs, spikes = ours(raster), form.answer()
     runs: dict[str, Callable[[], Any]] = {"ours": lambda: ours(raster)}
     different = {}
     for name in names:
-        simulate = BUILDERS[name](weights, thresholds)
+        simulate = BUILDERS[name](form.connections, form.thresholds)
         if name in EXACT:
-            different[name] = int((simulate(values).to(torch.uint8) != spikes).sum())
-        runs[name] = lambda simulate=simulate: simulate(values)
+            different[name] = int((simulate(form.signed) != spikes).sum())
+        runs[name] = lambda simulate=simulate: simulate(form.signed)
+    elsewhere = start(form)
     times = timed(runs, rounds, elsewhere)
+    for other in elsewhere.values():
+        other.close()
     against = ratios(times, "ours")
     synaptic = int(raster.sum()) * workload[0][1]
     synaptic += sum(int(out.counts.sum()) * size for out, size in zip(outputs, workload[0][2:], strict=False))
@@ -113,15 +97,14 @@ def beside_peers(
 
 def scaling(rounds: int) -> dict[str, Any]:
     """Vary steps, batch, events and width one at a time."""
-    network = RasterNetwork(layers(W1))
-    single = RasterNetwork(layers(((784, 512), (388,))))
+    network, single = network_of(W1), network_of(((784, 512), (388.0,)))
     sparse = [raster_of(64, 784, density) for density in (0.02, 0.05, 0.1, 0.2, 0.3)]
     batch = raster_of(32, 784, 0.1)
     axes: dict[str, list[tuple[float, Callable[[], Any]]]] = {
         "steps": [(t, partial(network, raster_of(16, 784, 0.1, t))) for t in (32, 64, 128, 256, 512)],
         "batch": [(b, partial(network, raster_of(b, 784, 0.1))) for b in (32, 64, 128, 256, 512)],
         "events": [(float(raster.sum()) * 512, partial(single, raster)) for raster in sparse],
-        "width": [(w, partial(RasterNetwork(layers(((784, w), (388,)))), batch)) for w in (128, 256, 512, 1024, 2048)],
+        "width": [(w, partial(network_of(((784, w), (388.0,))), batch)) for w in (128, 256, 512, 1024, 2048)],
     }
     found: dict[str, Any] = {}
     for axis, points in axes.items():
@@ -182,24 +165,28 @@ def main() -> None:
     torch.set_grad_enabled(False)
     limits = roofline()
     result: dict[str, Any] = {"machine": machine(), "limits_1e9_per_second": limits}
+    interpreters = (("Brian2", options.brian, "brian_peer.py"), ("Lava", options.lava, "lava_peer.py"))
+
+    def start(form: SpikingForm) -> dict[str, Elsewhere]:
+        with TemporaryDirectory() as folder:
+            workload = form.save(Path(folder) / "workload.npz")
+            started = {name: Elsewhere(python, script, workload) for name, python, script in interpreters if python}
+        result["machine"]["versions"] |= {name: other.version for name, other in started.items()}
+        return started
+
     result["trained"] = {
-        name: [beside(network, samples, rounds) for samples in (1, 256)] for name, network in networks.items()
+        name: [beside(network, samples, rounds, start) for samples in (1, 256)] for name, network in networks.items()
     }
     products = networks["linear"].layers[0].synapse.inputs * networks["linear"].layers[0].synapse.outputs
     floor = 1e-3 * products / limits["byte_products"]
     result["encoder_products_microseconds"] = floor
     with TemporaryDirectory() as folder:
         result["million"] = million(networks["linear"], Path(folder) / "network")
-    scripts = {"Brian2": (options.brian, "brian_peer.py"), "Lava": (options.lava, "lava_peer.py")}
-    elsewhere = {name: Elsewhere(python, script) for name, (python, script) in scripts.items() if python}
-    result["machine"]["versions"] |= {name: other.version for name, other in elsewhere.items()}
-    result["W1"] = [
-        beside_peers(W1, 1, 0.1, everyone, rounds=rounds, elsewhere=elsewhere),
-        beside_peers(W1, 256, 0.1, everyone, rounds=rounds),
-    ]
-    for other in elsewhere.values():
-        other.close()
-    result["W2"] = [beside_peers(W2, samples, 0.1, everyone, rounds=rounds) for samples in (1, 256)]
+    for name, workload in (("W1", W1), ("W2", W2)):
+        result[name] = [
+            beside_peers(workload, 1, 0.1, everyone, rounds=rounds, start=start),
+            beside_peers(workload, 256, 0.1, everyone, rounds=rounds),
+        ]
     result["density"] = [
         beside_peers(W1, samples, density, ["snnTorch", "SpikingJelly"], rounds=max(3, rounds // 2))
         for samples in (1, 256)
@@ -224,6 +211,7 @@ def main() -> None:
     for name, rows in result["trained"].items():
         for row in rows:
             print(name, row["samples"], {key: round(us, 2) for key, us in row["microseconds_an_inference"].items()})
+            print("  sums that differ", row["different_sums"])
             print("  x graded", {key: round(ratio["median"], 1) for key, ratio in row["over_graded"].items()})
             print("  reference: unary over graded", round(row["reference_unary_over_graded"], 1))
     print("dense from", round(result["dense_threshold"]["same_cost_at"], 3), result["million"])

@@ -24,10 +24,12 @@ class Elsewhere:
         Interpreter.
     script : str
         File beside this one; prints a JSON object with `seconds` and `version` for each line.
+    workload : Path
+        What it runs (`spiking_form.SpikingForm.save`).
     """
 
-    def __init__(self, python: str, script: str) -> None:
-        command = [python, str(Path(__file__).parent / script)]
+    def __init__(self, python: str, script: str, workload: Path) -> None:
+        command = [python, str(Path(__file__).parent / script), str(workload)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.version = self.ask()["version"]
 

@@ -6,25 +6,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from timing import medians, ratios, timed
-from torch import Tensor, nn
+from peers import BUILDERS, EXACT, added_up
+from spiking_form import NEVER, Integers, SpikingForm, on_off, trained_form, with_both_signs
+from timing import Elsewhere, medians, ratios, timed
 
 from spiking_pvae import data
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy import Network, convert, reference, save_network
 from spiking_pvae.deploy.compiled import CompiledNetwork, Firing, compile_neuron
-from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, Layer, Readout
+from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
 from spiking_pvae.deploy.raster import RasterNetwork
 from spiking_pvae.deploy.reference import LayerOutput
-from spiking_pvae.deploy.streaming import spread
 from spiking_pvae.model import PoissonVAE
 from spiking_pvae.training import fit
 
@@ -35,7 +34,6 @@ MODELS = {
     "linear": (ModelConfig(latents=512, beta=1.0), 3),
     "conv": (ModelConfig(encoder="conv", channels=8, latents=256, beta=1.0), 1),
 }
-Integers = NDArray[np.signedinteger[Any]]
 
 
 def train(name: str) -> Network:
@@ -49,16 +47,13 @@ def train(name: str) -> Network:
 
 def _integrator(layer: Layer) -> RasterNetwork:
     """Return the layer's synapses with ON and OFF lines and neurons that never fire: the integration phase."""
-    assert isinstance(layer.synapse, Dense)
-    weight = np.concatenate([layer.synapse.weight, -layer.synapse.weight], axis=1)
-    silent = ConstantThreshold(mantissa=np.full(layer.neurons, 2**17 - 1, np.int32), n_max=1)
-    return RasterNetwork([replace(layer, synapse=replace(layer.synapse, weight=weight), neuron=silent)])
+    silent = ConstantThreshold(mantissa=np.full(layer.neurons, NEVER, np.int32), n_max=1)
+    return RasterNetwork([replace(with_both_signs(layer), neuron=silent)])
 
 
 def _train(counts: Integers, steps: int) -> NDArray[np.uint8]:
     """Return spike trains on ON and OFF lines, one spike a step from the first on."""
-    lines = np.concatenate([np.maximum(counts, 0), np.maximum(-counts, 0)], axis=1)
-    return (np.arange(steps)[None, :, None] < lines[:, None, :]).astype(np.uint8)
+    return (np.arange(steps)[None, :, None] < on_off(counts)[:, None, :]).astype(np.uint8)
 
 
 def stepped(network: Network, messages: Integers, unary: Sequence[LayerOutput]) -> Callable[[], Any]:
@@ -82,85 +77,27 @@ def stepped(network: Network, messages: Integers, unary: Sequence[LayerOutput]) 
     return run
 
 
-def _connection(layer: Layer) -> nn.Module:
-    """Return the layer's synapses as a torch module without bias."""
-    synapse = layer.synapse
-    weight = torch.tensor(synapse.weight, dtype=torch.float32)
-    if isinstance(synapse, Conv2d):
-        outputs, inputs = len(weight), synapse.input_shape[0]
-        kernel = weight.shape[2], weight.shape[3]
-        geometry: dict[str, Any] = {
-            "stride": synapse.stride,
-            "padding": synapse.padding,
-            "dilation": synapse.dilation,
-            "groups": synapse.groups,
-        }
-        convolution = nn.Conv2d(inputs, outputs, kernel, bias=False, **geometry)
-        convolution.weight = nn.Parameter(weight, requires_grad=False)
-        return nn.Sequential(nn.Unflatten(1, synapse.input_shape), convolution, nn.Flatten())
-    linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
-    linear.weight = nn.Parameter(weight, requires_grad=False)
-    return linear
+def peers(form: SpikingForm) -> tuple[dict[str, Callable[[], Any]], dict[str, int]]:
+    """Return the spiking form in every simulator, ours too, and how many sums differ in those that must agree."""
+    assert form.readout is not None
+    ours, answer = form.ours(), form.answer()
+    runs: dict[str, Callable[[], Any]] = {"ours, same neurons": lambda: ours(form.raster)}
+    different = {}
+    for name, build in BUILDERS.items():
+        simulate = added_up(build(form.connections[:-1], form.thresholds), form.readout)
+        if name in EXACT:
+            different[name] = int((simulate(form.signed) != answer).sum())
+        runs[name] = lambda simulate=simulate: simulate(form.signed)
+    return runs, different
 
 
-def peers(network: Network, messages: Integers, unary: Sequence[LayerOutput]) -> dict[str, Callable[[], Any]]:
-    """Return the network in a plain torch loop and in snnTorch: T = 32 steps of rate-coded spikes.
+def beside(
+    network: Network, samples: int, rounds: int, start: Callable[[SpikingForm], Mapping[str, Elsewhere]]
+) -> dict[str, Any]:
+    """Measure one network at one batch size, in alternation; microseconds an inference and ratios to graded.
 
-    Peers have no Poisson neurons: integrate-and-fire neurons stand in, with thresholds at which about as many spikes
-    flow as in ours. Trains are made beforehand.
+    `start` starts the simulators that have an interpreter of their own; they run a single sample.
     """
-    import snntorch as snn
-
-    high = network.input.format.high
-    raster = torch.tensor(np.stack([spread(messages, step, high) for step in range(1, STEPS + 1)])).float()
-    connections = [_connection(layer) for layer in network.layers]
-    thresholds, flow = [], raster
-    for layer, connection, output in zip(network.layers[:-1], connections, unary, strict=False):
-        assert not isinstance(layer.neuron, Readout)
-        drive = torch.stack([connection(step) for step in flow])
-        theta = float(drive.sum(0).clamp(min=0).sum() / max(1, int(output.counts.sum())))
-        thresholds.append(theta)
-        flow = _loop(connection, theta, flow)
-    neurons = [snn.Leaky(beta=1.0, threshold=theta, reset_mechanism="subtract") for theta in thresholds]
-
-    def torch_loop() -> Tensor:
-        membranes = [torch.zeros(())] * len(thresholds)
-        total = torch.zeros(())
-        for step in raster:
-            spikes = step
-            for index, theta in enumerate(thresholds):
-                value = membranes[index] + connections[index](spikes)
-                spikes = (value >= theta).float()
-                membranes[index] = value - theta * spikes
-            total = total + connections[-1](spikes)
-        return total
-
-    def snntorch() -> Tensor:
-        membranes = [neuron.reset_mem() for neuron in neurons]
-        total = torch.zeros(())
-        for step in raster:
-            spikes = step
-            for index, neuron in enumerate(neurons):
-                spikes, membranes[index] = neuron(connections[index](spikes), membranes[index])
-            total = total + connections[-1](spikes)
-        return total
-
-    return {"torch_loop": torch_loop, "snntorch": snntorch}
-
-
-def _loop(connection: nn.Module, theta: float, raster: Tensor) -> Tensor:
-    """Return the spikes of integrate-and-fire neurons."""
-    membrane, out = torch.zeros(()), []
-    for step in raster:
-        value = membrane + connection(step)
-        spikes = (value >= theta).float()
-        membrane = value - theta * spikes
-        out.append(spikes)
-    return torch.stack(out)
-
-
-def beside(network: Network, samples: int, rounds: int) -> dict[str, Any]:
-    """Measure one network at one batch size, in alternation; microseconds an inference and ratios to graded."""
     messages = network.input.encode(data.load("natural").validation.images[:samples]).astype(np.int32)
     run = CompiledNetwork(network, 1)
     options = {"seed": 0, "first_sample": 0}
@@ -170,11 +107,16 @@ def beside(network: Network, samples: int, rounds: int) -> dict[str, Any]:
         "graded": lambda: run(messages, schedule="graded", steps=1, **options),
         "unary_closed_form": lambda: run(messages, schedule="unary", steps=STEPS, **options),
         "streaming": lambda: run(messages, schedule="streaming", steps=STEPS, **options),
-        **peers(network, messages, unary),
     }
+    form = trained_form(network, messages, unary, STEPS)
+    others, different = peers(form)
+    runs |= others
     if all(isinstance(layer.synapse, Dense) for layer in network.layers) and len(network.layers) == 2:
         runs["unary_steps"] = stepped(network, messages, unary)
-    times = timed(runs, rounds)
+    elsewhere = start(form) if samples == 1 else {}
+    times = timed(runs, rounds, elsewhere)
+    for other in elsewhere.values():
+        other.close()
     slow = timed(
         {
             "reference_graded": lambda: reference.run(network, few, schedule="graded", steps=1, **options),
@@ -186,6 +128,7 @@ def beside(network: Network, samples: int, rounds: int) -> dict[str, Any]:
         "samples": samples,
         "microseconds_an_inference": medians(times, 1e6 / samples) | medians(slow, 1e6 / len(few)),
         "over_graded": ratios(times, "graded"),
+        "different_sums": different,
         "reference_unary_over_graded": ratios(slow, "reference_graded")["reference_unary"]["median"],
         "input_spikes_an_inference": float(np.abs(messages).sum()) / samples,
         "spikes_an_inference": [float(output.counts.sum()) / samples for output in unary[:-1]],

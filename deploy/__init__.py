@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spiking_pvae.deploy.record import SpikeRecord, Tally
     from spiking_pvae.deploy.simulate import simulate
     from spiking_pvae.deploy.sparsity import compact, written_out
+    from spiking_pvae.deploy.traces import load_raster
     from spiking_pvae.deploy.transient import Transient, steps_for, transient
 
 _HOME = {
@@ -67,6 +68,7 @@ _HOME = {
     "SpikeRecord": "spiking_pvae.deploy.record",
     "Tally": "spiking_pvae.deploy.record",
     "simulate": "spiking_pvae.deploy.simulate",
+    "load_raster": "spiking_pvae.deploy.traces",
     "Transient": "spiking_pvae.deploy.transient",
     "steps_for": "spiking_pvae.deploy.transient",
     "transient": "spiking_pvae.deploy.transient",
@@ -98,6 +100,7 @@ __all__ = [
     "finetune",
     "load_chip",
     "load_network",
+    "load_raster",
     "load_recording",
     "lower",
     "lower_parts",

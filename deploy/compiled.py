@@ -10,8 +10,9 @@ through both and shows it).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -23,6 +24,7 @@ from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.philox import split_seed
 from spiking_pvae.deploy.record import Schedule
 from spiking_pvae.deploy.reference import LayerOutput
+from spiking_pvae.deploy.spikes import Bits, silent_raster, unary_raster
 from spiking_pvae.deploy.streamed import CompiledStream
 from spiking_pvae.deploy.sums import Integers, Sums, compile_sums
 
@@ -132,11 +134,18 @@ class CompiledNetwork:
         self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
 
     def __call__(
-        self, messages: Integers, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+        self,
+        messages: Integers,
+        *,
+        seed: int,
+        first_sample: int,
+        schedule: Schedule,
+        steps: int,
+        rasters: Container[str] = (),
     ) -> tuple[LayerOutput, ...]:
         """Run a batch."""
         if schedule == "streaming":
-            return self._stream_all(messages, steps, split_seed(seed), first_sample)
+            return self._stream_all(messages, steps, split_seed(seed), first_sample, rasters)
         outputs = tuple([layer.room(len(messages)) for layer in self._layers])
         firing = Firing(steps if schedule == "unary" else MOST, split_seed(seed), first_sample)
 
@@ -151,7 +160,12 @@ class CompiledNetwork:
             low, high = min(limit[0] for limit in limits), max(limit[1] for limit in limits)
             if low < MEMBRANE.low or high > MEMBRANE.high:
                 MEMBRANE.check(np.array([low, high]), layer=layer.name, remedy=REMEDY)
-        return outputs
+        if schedule == "graded":
+            return outputs
+        return tuple(
+            replace(output, raster=unary_raster(output.counts, steps)) if layer.name in rasters else output
+            for layer, output in zip(self._layers, outputs, strict=True)
+        )
 
     def _part(
         self, messages: Integers, outputs: Sequence[LayerOutput], piece: tuple[int, int], firing: Firing
@@ -172,22 +186,34 @@ class CompiledNetwork:
         return found
 
     def _stream_all(
-        self, messages: Integers, steps: int, key: tuple[int, int], first_sample: int
+        self, messages: Integers, steps: int, key: tuple[int, int], first_sample: int, rasters: Container[str]
     ) -> tuple[LayerOutput, ...]:
         """Run a batch in the streaming schedule."""
         biases = self._stream.biases(steps)
+        spikes: list[Bits | None] = [
+            silent_raster(len(messages), steps, layer.neurons) if layer.name in rasters else None
+            for layer in self._layers
+        ]
 
         def part(piece: tuple[int, int]) -> tuple[LayerOutput, ...]:
             start, stop = piece
             return self._stream.run(
-                messages[start:stop], biases, steps=steps, key=key, first_sample=first_sample + start
+                messages[start:stop],
+                biases,
+                steps=steps,
+                key=key,
+                first_sample=first_sample + start,
+                rasters=[None if raster is None else raster[start:stop] for raster in spikes],
             )
 
         pieces = _shares(len(messages), min(STREAMED, -(-len(messages) // self._threads)))
         parts = list(map(part, pieces) if self._pool is None else self._pool.map(part, pieces))
         return tuple(
-            LayerOutput(*(np.concatenate([getattr(one, name) for one in outputs]) for name in OUTPUT))
-            for outputs in zip(*parts, strict=True)
+            replace(
+                LayerOutput(*(np.concatenate([getattr(one, name) for one in of_layer]) for name in OUTPUT)),
+                raster=raster,
+            )
+            for raster, of_layer in zip(spikes, zip(*parts, strict=True), strict=True)
         )
 
 

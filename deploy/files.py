@@ -49,6 +49,7 @@ _NODES: dict[str, type] = {
         record.Tally,
         record.LatentTally,
         record.Trace,
+        record.SpikeRaster,
         record.SpikeRecord,
         Recording,
     )

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from numpy.lib.format import open_memmap
 
 from spiking_pvae.deploy.accounting import update_steps
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.parts import Part, Plan, fingerprint, load_part, part_path, save_part
-from spiking_pvae.deploy.record import LatentTally, SpikeRecord, Tally, Trace
+from spiking_pvae.deploy.record import LatentTally, SpikeRecord, Tally
+from spiking_pvae.deploy.traces import Keeper
 from spiking_pvae.types import FloatArray
 
 
@@ -51,7 +51,7 @@ def kept(
         path = part_path(folder, start, stop)
         if not path.exists():
             return None
-        return load_part(path, fingerprint(network, images[start:stop], plan), len(network.layers), plan.keep)
+        return load_part(path, fingerprint(network, images[start:stop], plan), len(network.layers), plan)
 
     missing = [chunk for chunk in chunks if stored(*chunk) is None]
     fresh = produce(missing)
@@ -77,19 +77,21 @@ def join(
     report: Callable[[int, int], None] | None,
 ) -> SpikeRecord:
     """Join parts, which come in order, to a record; what is kept of every sample lies in memory, or in a folder."""
-    collected = {name: _room(network, name, samples, traces) for name in plan.keep}
+    keeper = Keeper(network, plan, samples, traces)
     digest = hashlib.sha256()
     joined: list[Part] = []
     done = 0
-    for part in parts:
-        digest.update(part.counts.data)
-        for name, trace in part.traces.items():
-            here = slice(done, done + len(part.counts))
-            collected[name].counts[here], collected[name].charge[here] = trace.counts, trace.charge
-        done += len(part.counts)
-        joined.append(replace(part, counts=np.empty((0, 0), np.int32), traces={}))  # a slice would keep all of them
-        if report is not None:
-            report(done, samples)
+    try:
+        for part in parts:
+            digest.update(part.counts.data)
+            keeper.extend(part)
+            done += len(part.counts)
+            # A slice of the counts would keep all of them.
+            joined.append(replace(part, counts=np.empty((0, 0), np.int32), traces={}, rasters={}))
+            if report is not None:
+                report(done, samples)
+    finally:
+        keeper.close(done)
     durations = (0, *update_steps(network, plan.schedule, plan.steps))
     blocks = -(-samples // plan.block)
     active = [np.zeros(blocks, np.int64)]
@@ -113,17 +115,6 @@ def join(
             rate=np.concatenate([part.rate for part in joined]), kl=np.concatenate([part.kl for part in joined])
         ),
         counts_sha256=digest.hexdigest(),
-        traces=collected,
-    )
-
-
-def _room(network: Network, name: str, samples: int, folder: Path | None) -> Trace:
-    """Return room for what one layer does in every sample: in memory, or in two files of a folder."""
-    shape = samples, next(layer for layer in network.layers if layer.name == name).neurons
-    if folder is None:
-        return Trace(counts=np.empty(shape, np.int32), charge=np.empty(shape, np.int64))
-    folder.mkdir(parents=True, exist_ok=True)
-    return Trace(
-        counts=open_memmap(folder / f"{name}.counts.npy", "w+", np.int32, shape),
-        charge=open_memmap(folder / f"{name}.charge.npy", "w+", np.int64, shape),
+        traces=keeper.traces(),
+        rasters=keeper.rasters(),
     )

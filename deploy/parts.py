@@ -39,6 +39,7 @@ class Plan:
     steps: int
     block: int
     keep: tuple[str, ...] = ()
+    rasters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +57,8 @@ class Part:
         The latents' counts.
     traces : dict of str to Trace
         Layers that are kept.
+    rasters : dict of str to ndarray of uint8, shape (samples, steps, bytes)
+        Layers whose spikes in every step are kept (`spiking_pvae.deploy.spikes`).
     """
 
     spikes: Sequence[Int64]
@@ -65,6 +68,7 @@ class Part:
     kl: Float64
     counts: NDArray[np.int32]
     traces: dict[str, Trace]
+    rasters: dict[str, NDArray[np.uint8]]
 
 
 def run_part(network: Network, images: FloatArray, first_sample: int, plan: Plan, run: Runner) -> Part:
@@ -74,7 +78,14 @@ def run_part(network: Network, images: FloatArray, first_sample: int, plan: Plan
     neuron = network.latent.neuron
     assert isinstance(neuron, ExponentialThreshold)
     messages = network.input.encode(images)
-    outputs = run(messages, seed=plan.seed, first_sample=first_sample, schedule=plan.schedule, steps=plan.steps)
+    outputs = run(
+        messages,
+        seed=plan.seed,
+        first_sample=first_sample,
+        schedule=plan.schedule,
+        steps=plan.steps,
+        rasters=plan.rasters,
+    )
     sent = delivered(network, messages, plan.steps) if plan.schedule == "streaming" else messages
     tallies = [population(sent, plan.schedule, plan.block)]
     for layer, output in zip(network.layers, outputs, strict=True):
@@ -103,6 +114,11 @@ def run_part(network: Network, images: FloatArray, first_sample: int, plan: Plan
                 charge=outputs[names.index(name)].charge.astype(np.int64),
             )
             for name in plan.keep
+        },
+        rasters={
+            layer.name: output.raster
+            for layer, output in zip(network.layers, outputs, strict=True)
+            if output.raster is not None
         },
     )
 
@@ -176,12 +192,13 @@ def save_part(part: Part, path: Path, identity: str) -> None:
     arrays |= {f"active.{index}": active for index, active in enumerate(part.active)}
     for name, trace in part.traces.items():
         arrays |= {f"counts.{name}": trace.counts, f"charge.{name}": trace.charge}
+    arrays |= {f"raster.{name}": raster for name, raster in part.rasters.items()}
     places = np.flatnonzero(part.counts)
     arrays |= {"places": places, "values": part.counts.ravel()[places], "shape": np.array(part.counts.shape)}
     save_arrays(path, arrays, kind=PART_KIND, metadata={"identity": identity})
 
 
-def load_part(path: Path, identity: str, layers: int, keep: tuple[str, ...]) -> Part | None:
+def load_part(path: Path, identity: str, layers: int, plan: Plan) -> Part | None:
     """Read a part back, or None where it is missing or of another simulation."""
     if not path.exists():
         return None
@@ -197,5 +214,6 @@ def load_part(path: Path, identity: str, layers: int, keep: tuple[str, ...]) -> 
         rate=arrays["rate"],
         kl=arrays["kl"],
         counts=counts,
-        traces={name: Trace(counts=arrays[f"counts.{name}"], charge=arrays[f"charge.{name}"]) for name in keep},
+        traces={name: Trace(counts=arrays[f"counts.{name}"], charge=arrays[f"charge.{name}"]) for name in plan.keep},
+        rasters={name: arrays[f"raster.{name}"] for name in plan.rasters},
     )

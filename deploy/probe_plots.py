@@ -1,9 +1,12 @@
-"""Pictures of probes: raster, histogram of rates, membrane traces."""
+"""Pictures of probes and rasters: spikes of one sample, histogram of rates, membrane traces."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from spiking_pvae.storage import replacing
 
@@ -29,13 +32,9 @@ def draw_probe(trace: ProbeTrace, path: Path, *, sample: int = 0) -> None:
     figure = Figure(figsize=(13, 4), layout="constrained")
     raster, histogram, membrane = figure.subplots(1, 3)
     first, last = trace.first_step, trace.first_step + len(trace.spikes) - 1
-    step, neuron = trace.spikes[:, sample].nonzero()
-    raster.plot(step + first, trace.neurons[neuron], "|", color="black", markersize=5)
-    raster.set(xlabel="step", ylabel="neuron", title=f"{trace.layer}, {trace.schedule}: spikes of sample {sample}")
-    raster.set_xlim(first - 0.5, last + 0.5)
-    raster.set_ylim(trace.neurons.min() - 1, trace.neurons.max() + 1)
-    histogram.hist(trace.counts.mean(0), bins=30, color="C0")
-    histogram.set(xlabel="mean spikes an inference", ylabel="neurons", title=f"{len(trace.counts)} samples")
+    _draw_spikes(raster, trace.spikes[:, sample], trace.neurons, first)
+    raster.set_title(f"{trace.layer}, {trace.schedule}: spikes of sample {sample}")
+    _draw_counts(histogram, trace.counts)
     # Where a layer integrates while it fires, membranes alone are drawn.
     before = 0 if trace.schedule == "streaming" else len(trace.integrating)
     for index in range(min(MOST_TRACES, len(trace.neurons))):
@@ -50,3 +49,42 @@ def draw_probe(trace: ProbeTrace, path: Path, *, sample: int = 0) -> None:
     membrane.set(xlabel=name, ylabel="membrane", title="Membranes")
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)
+
+
+def draw_raster(spikes: NDArray[np.uint8], path: Path, *, sample: int = 0, title: str = "spikes") -> None:
+    """Draw one sample's raster, and the counts of all samples, as one PNG.
+
+    Parameters
+    ----------
+    spikes : ndarray, shape (samples, steps, neurons)
+        Any range of a `spiking_pvae.deploy.record.SpikeRaster`.
+    path : Path
+        Replaced where it exists.
+    sample : int
+        Whose raster, among those given.
+    title : str
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    raster, histogram = figure.subplots(1, 2)
+    _draw_spikes(raster, spikes[sample], np.arange(spikes.shape[2]), 1)
+    raster.set_title(title)
+    _draw_counts(histogram, spikes.sum(1))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=110)
+
+
+def _draw_spikes(axes: Any, spikes: NDArray[Any], neurons: NDArray[np.int64], first_step: int) -> None:
+    """Draw spikes (steps, neurons) against steps."""
+    step, neuron = spikes.nonzero()
+    axes.plot(step + first_step, neurons[neuron], "|", color="black", markersize=5)
+    axes.set(xlabel="step", ylabel="neuron")
+    axes.set_xlim(first_step - 0.5, first_step + len(spikes) - 0.5)
+    axes.set_ylim(neurons.min() - 1, neurons.max() + 1)
+
+
+def _draw_counts(axes: Any, counts: NDArray[Any]) -> None:
+    """Draw the histogram of the neurons' mean counts (samples, neurons)."""
+    axes.hist(counts.mean(0), bins=30, color="C0")
+    axes.set(xlabel="mean spikes an inference", ylabel="neurons", title=f"{len(counts)} samples")

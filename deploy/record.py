@@ -80,6 +80,36 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpikeRaster:
+    """Spikes of one layer in every step of every sample; a range of samples as `raster[first:stop]`.
+
+    Parameters
+    ----------
+    packed : ndarray of uint8, shape (samples, steps, ceil(neurons / 8))
+        As bits (`spiking_pvae.deploy.spikes`), perhaps a memory map.
+    neurons : int
+        Size of the layer.
+    """
+
+    packed: NDArray[np.uint8]
+    neurons: int
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.packed)
+
+    def __getitem__(self, samples: slice) -> NDArray[np.uint8]:
+        """Return spikes, 0 or 1, of shape (samples, steps, neurons); only these samples are read."""
+        return np.unpackbits(self.packed[samples], axis=-1, count=self.neurons, bitorder="little")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Samples, steps, neurons."""
+        samples, steps, _ = self.packed.shape
+        return samples, steps, self.neurons
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpikeRecord:
     """One simulation.
 
@@ -101,6 +131,8 @@ class SpikeRecord:
         Hash of the latents' counts as little-endian int32, samples x latents.
     traces : dict of str to Trace
         Layers whose per-sample values were asked for.
+    rasters : dict of str to SpikeRaster
+        Layers whose spikes in every step were asked for.
     """
 
     schedule: Schedule
@@ -111,6 +143,7 @@ class SpikeRecord:
     latent: LatentTally
     counts_sha256: str
     traces: dict[str, Trace] = field(default_factory=dict)
+    rasters: dict[str, SpikeRaster] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:

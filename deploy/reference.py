@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, assert_never
 
 import numpy as np
@@ -14,7 +15,8 @@ from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.philox import uniform_words
 from spiking_pvae.deploy.projection import project
 from spiking_pvae.deploy.record import Schedule
-from spiking_pvae.deploy.streaming import run_streaming
+from spiking_pvae.deploy.spikes import Bits, pack
+from spiking_pvae.deploy.streaming import Population, run_streaming
 
 Int64 = NDArray[np.int64]
 Integers = NDArray[np.signedinteger[Any]]
@@ -32,11 +34,14 @@ class LayerOutput:
         What the neuron integrated: the accumulator, or the rate of a Poisson neuron.
     active : ndarray of int64, shape (samples,), optional
         Neuron updates in which an event arrived or the neuron fired, where counts alone do not tell (streaming).
+    raster : ndarray of uint8, shape (samples, steps, ceil(neurons / 8)), optional
+        Spikes in every step (`spiking_pvae.deploy.spikes`), where they were asked for.
     """
 
     counts: Integers
     charge: Integers
     active: Int64 | None = None
+    raster: Bits | None = None
 
 
 def _charge(layer: Layer, accumulator: Int64) -> Int64:
@@ -111,8 +116,34 @@ def unary_layer(layer: Layer, train: Int64, *, seed: int, sample: Int64, steps: 
     return LayerOutput(counts, charge), fired
 
 
+class _Watched:
+    """The spikes of layers, which are what every step adds to their counts."""
+
+    def __init__(self, places: Sequence[int]) -> None:
+        self._packed: dict[int, list[Bits]] = {place: [] for place in places}
+        self._counts: dict[int, Int64] = {}
+
+    def step(self, populations: Sequence[Population]) -> None:
+        """Keep what one step added."""
+        for place, packed in self._packed.items():
+            counts = populations[place].counts
+            packed.append(pack(counts - self._counts.get(place, np.zeros_like(counts))))
+            self._counts[place] = counts.copy()
+
+    def raster(self, place: int) -> Bits | None:
+        """Return the raster of a layer, or None where it was not watched."""
+        return np.stack(self._packed[place], axis=1) if place in self._packed else None
+
+
 def run(
-    network: Network, messages: Int64, *, seed: int, first_sample: int, schedule: Schedule, steps: int
+    network: Network,
+    messages: Int64,
+    *,
+    seed: int,
+    first_sample: int,
+    schedule: Schedule,
+    steps: int,
+    rasters: Container[str] = (),
 ) -> tuple[LayerOutput, ...]:
     """Run a batch through the network.
 
@@ -128,6 +159,8 @@ def run(
     schedule : {"graded", "unary", "streaming"}
     steps : int
         T of the unary and streaming schedules.
+    rasters : container of str
+        Layers whose spikes in every step are wanted; the graded schedule has none.
 
     Returns
     -------
@@ -152,10 +185,15 @@ def run(
             train = unary_train(messages, network.input.format.high)
             for layer in network.layers:
                 output, train = unary_layer(layer, train, seed=seed, sample=sample, steps=steps)
-                outputs.append(output)
+                wanted = layer.name in rasters
+                outputs.append(replace(output, raster=pack(train.swapaxes(0, 1))) if wanted else output)
         case "streaming":
-            layers = run_streaming(network, messages, seed=seed, sample=sample, steps=steps)
-            outputs = [LayerOutput(layer.counts, layer.charge, layer.active) for layer in layers]
+            watched = _Watched([place for place, layer in enumerate(network.layers) if layer.name in rasters])
+            layers = run_streaming(network, messages, seed=seed, sample=sample, steps=steps, watch=watched.step)
+            outputs = [
+                LayerOutput(layer.counts, layer.charge, layer.active, watched.raster(place))
+                for place, layer in enumerate(layers)
+            ]
         case _:
             assert_never(schedule)
     return tuple(outputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from functools import partial
 from typing import Literal, Protocol, get_args
 
@@ -21,9 +22,16 @@ class Runner(Protocol):
     """Runs a batch of encoded images through one network; the same counts on every backend."""
 
     def __call__(
-        self, messages: NDArray[np.int64], *, seed: int, first_sample: int, schedule: Schedule, steps: int
+        self,
+        messages: NDArray[np.int64],
+        *,
+        seed: int,
+        first_sample: int,
+        schedule: Schedule,
+        steps: int,
+        rasters: Container[str] = (),
     ) -> tuple[LayerOutput, ...]:
-        """Return one output a layer."""
+        """Return one output a layer, with the raster of those that `rasters` names."""
 
 
 def runner(network: Network, name: BackendName = "auto", threads: int | None = None) -> Runner:

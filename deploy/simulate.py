@@ -14,6 +14,7 @@ from spiking_pvae.deploy.joining import ImageSource, join, kept
 from spiking_pvae.deploy.parts import Part, Plan, run_part
 from spiking_pvae.deploy.record import Schedule, SpikeRecord
 from spiking_pvae.deploy.runner import BACKENDS, BackendName, Runner, runner
+from spiking_pvae.deploy.spikes import require_rasters
 from spiking_pvae.errors import InputError
 from spiking_pvae.types import FloatArray, ImageShape
 
@@ -71,6 +72,7 @@ def simulate(
     threads: int | None = None,
     batch: int = CHUNK,
     keep: Sequence[str] = (),
+    rasters: Sequence[str] = (),
     parts: Path | None = None,
     traces: Path | None = None,
     scheduler: str | None = None,
@@ -98,12 +100,16 @@ def simulate(
         Samples at once; has no influence on the result.
     keep : sequence of str
         Layers whose counts and charges are kept for every sample.
+    rasters : sequence of str
+        Layers whose spikes in every step are kept for every sample (`spiking_pvae.deploy.spikes`): in the unary and
+        the streaming schedule.
     parts : Path, optional
         Folder in which finished chunks are kept and looked for, so that an interrupted simulation goes on, wherever it
         ran.
     traces : Path, optional
         Folder for what is kept of every sample, as `.npy` files that are memory maps in the record: any number of
-        samples in bounded memory. All layers where `keep` names none.
+        samples in bounded memory (`spiking_pvae.deploy.traces`). Counts and charges of all layers where neither `keep`
+        nor `rasters` names one.
     scheduler : str, optional
         Address of a Dask scheduler whose workers run the chunks; the result is the same.
     report : callable, optional
@@ -116,16 +122,22 @@ def simulate(
     Raises
     ------
     InputError
-        No images, a wrong shape, an unknown layer or a bad number.
+        No images, a wrong shape, an unknown layer, a bad number, or not enough room on the disk.
     LimitError
         A sum leaves the 24-bit membrane.
     """
     names = [layer.name for layer in network.layers]
     _check(len(images), names, keep, steps=steps, batch=batch, seed=seed)
-    if traces is not None and not keep:
+    require_rasters(network, rasters, schedule)
+    if traces is not None and not keep and not rasters:
         keep = names
     plan = Plan(
-        seed=seed, schedule=schedule, steps=steps, block=-(-len(images) // MOST_BLOCKS), keep=tuple(dict.fromkeys(keep))
+        seed=seed,
+        schedule=schedule,
+        steps=steps,
+        block=-(-len(images) // MOST_BLOCKS),
+        keep=tuple(dict.fromkeys(keep)),
+        rasters=tuple(dict.fromkeys(rasters)),
     )
     chunks = list(_chunks(len(images), batch, plan.block))
     if scheduler is not None:

@@ -13,6 +13,7 @@ from spiking_pvae.deploy.ir import ConstantThreshold, ExponentialThreshold, Laye
 from spiking_pvae.deploy.kernels import neurons, poisson
 from spiking_pvae.deploy.numerics import MEMBRANE
 from spiking_pvae.deploy.reference import LayerOutput
+from spiking_pvae.deploy.spikes import Bits, pack
 from spiking_pvae.deploy.streaming import REMEDY, period, spread
 from spiking_pvae.deploy.sums import Integers, Sums
 
@@ -135,9 +136,19 @@ class CompiledStream:
         ]
 
     def run(
-        self, messages: Integers, biases: Sequence[Int64], *, steps: int, key: tuple[int, int], first_sample: int
+        self,
+        messages: Integers,
+        biases: Sequence[Int64],
+        *,
+        steps: int,
+        key: tuple[int, int],
+        first_sample: int,
+        rasters: Sequence[Bits | None],
     ) -> tuple[LayerOutput, ...]:
-        """Run a block of samples for `steps` steps; raises as `spiking_pvae.deploy.streaming.run_streaming`."""
+        """Run a block of samples for `steps` steps; raises as `spiking_pvae.deploy.streaming.run_streaming`.
+
+        The spikes of each layer that has a raster are written to it.
+        """
         samples = len(messages)
         states = [_State.of(layer, samples) for layer in self._layers]
         incoming = np.empty(messages.shape, np.int32)
@@ -145,11 +156,13 @@ class CompiledStream:
             clock = Clock(step, steps, key, first_sample)
             neurons.spread(messages, step, self._period, incoming)
             flow, arrives = incoming, incoming.any(1)
-            for layer, sums, advance, bias, state in zip(
-                self._layers, self._sums, self._advance, biases, states, strict=True
+            for layer, sums, advance, bias, state, raster in zip(
+                self._layers, self._sums, self._advance, biases, states, rasters, strict=True
             ):
                 advance(sums(flow), bias[step - 1], state, clock)
                 MEMBRANE.check(state.limits, layer=layer.name, remedy=REMEDY)
+                if raster is not None:
+                    raster[:, step - 1] = pack(state.spikes)
                 fired = np.count_nonzero(state.spikes, axis=1)
                 state.active += np.where(arrives, layer.neurons, fired)
                 flow, arrives = state.spikes, fired > 0

@@ -68,16 +68,18 @@ class Simulate(Command):
     probe_samples: int = 16
     """Images, from the first, on which probes watch."""
     traces: Path | None = None
-    """New folder for every inference's counts and charges, two .npy files a layer: written as it goes, never held in
-    memory. A unary raster follows from counts: a neuron of count n fires in the first n steps."""
+    """New folder for what every inference did, as .npy files: written as it goes, never held in memory."""
     keep: tuple[str, ...] = ()
-    """Layers in --traces; all if none is named."""
+    """Layers whose counts and charges go into --traces; all if neither this nor --rasters names one."""
+    rasters: tuple[str, ...] = ()
+    """Layers whose spikes in every step go into --traces, one bit each; unary and streaming schedules."""
 
     def execute(self, terminal: Terminal) -> dict[str, Any]:
         """Simulate and print the counts."""
         from spiking_pvae.deploy.files import RECORD_KIND, load_network, save_recording
         from spiking_pvae.deploy.parts import remove_parts, require_parts_only
         from spiking_pvae.deploy.simulate import Repeated
+        from spiking_pvae.deploy.spikes import require_rasters
         from spiking_pvae.storage import require_free
 
         self.check()
@@ -89,6 +91,7 @@ class Simulate(Command):
             parts = record_folder.parent / f"{record_folder.name}.parts"
             require_parts_only(parts)
         network = load_network(self.network)
+        require_rasters(network, self.rasters, self.schedule)
         dataset = load_data(shown_to(network, self.data), self.data_folder, terminal)
         images = choose(dataset.split(self.split).images, self.samples)
         transient = self.measure_transient(network, images, terminal)
@@ -110,17 +113,19 @@ class Simulate(Command):
             parts=parts,
             scheduler=self.scheduler,
             keep=self.keep,
+            rasters=self.rasters,
             traces=self.traces,
         )
         if written:
             result["probes"] = written
         if self.traces is not None:
             result["traces"] = str(self.traces)
+            result["rasters"] = list(record.rasters)
         if transient is not None:
             result["transient"] = transient
         if record_folder is not None:
             # What is kept of every sample is on disk already.
-            save_recording(network, replace(record, traces={}), record_folder, force=self.force)
+            save_recording(network, replace(record, traces={}, rasters={}), record_folder, force=self.force)
             result["record"] = str(self.record)
         if parts is not None:
             remove_parts(parts)
@@ -137,8 +142,10 @@ class Simulate(Command):
                 raise InputError(name, given=value, allowed="an integer of at least 1")
         if self.resume and self.record is None:
             raise InputError("resume", given="no record folder", allowed="--record, whose parts are gone on with")
-        if self.keep and self.traces is None:
-            raise InputError("keep", given=", ".join(self.keep), allowed="only with --traces, the folder for them")
+        for name in ("keep", "rasters"):
+            if getattr(self, name) and self.traces is None:
+                given = ", ".join(getattr(self, name))
+                raise InputError(name, given=given, allowed="only with --traces, the folder for them")
         if self.traces is not None:
             require_free(self.traces, force=self.resume)
         if self.probe:
@@ -183,6 +190,7 @@ def simulate(
     parts: Path | None = None,
     scheduler: str | None = None,
     keep: tuple[str, ...] = (),
+    rasters: tuple[str, ...] = (),
     traces: Path | None = None,
 ) -> tuple[SpikeRecord, dict[str, Any]]:
     """Simulate with a progress display; return the record and its summary, whose time begins with kernels loaded."""
@@ -212,6 +220,7 @@ def simulate(
                 parts=parts,
                 scheduler=scheduler,
                 keep=keep,
+                rasters=rasters,
                 traces=traces,
                 report=report,
             )

@@ -12,6 +12,7 @@ import pytest
 from spiking_pvae.cli.main import main
 from spiking_pvae.cli.probing import parse_probe
 from spiking_pvae.data import load
+from spiking_pvae.deploy import load_raster
 from spiking_pvae.deploy.files import load_recording, save_network
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.errors import InputError
@@ -146,6 +147,37 @@ def test_traces_on_disk_are_those_in_memory(home, call):
     assert hashlib.sha256(counts.astype("<i4").tobytes()).hexdigest() == answer["counts_sha256"]
     assert "exists" in call("simulate", "--traces", home / "traces")
     assert "--traces" in call("simulate", "--keep", "latents")
+
+
+@pytest.mark.parametrize("schedule", ["unary", "streaming"])
+def test_rasters_on_disk_are_those_of_probes(home, call, schedule):
+    options = ["--schedule", schedule, "--steps", 6, "--repeat", 3]
+    watch = ["--probe", "latents", "--probe-out", home / "p", "--probe-samples", 8]
+    answer = call(
+        "simulate", *options, "--traces", home / "t", "--rasters", "latents", *watch, "--record", home / "rec"
+    )
+    assert answer["rasters"] == ["latents"]
+    assert sorted(path.name for path in (home / "t").iterdir()) == ["latents.spikes.npy", "traces.json"]
+    raster = load_raster(home / "t", "latents")
+    assert len(raster) == answer["samples"]
+    with np.load(home / "p" / "latents.npz") as arrays:
+        assert (raster[:8] == arrays["spikes"].swapaxes(0, 1)).all()
+    sent = {layer["name"]: layer["spikes"] for layer in answer["layers"]}
+    assert raster[:].sum() == round(sent["latents"] * answer["samples"])
+    assert load_recording(home / "rec")[1].rasters == {}
+    both = call("simulate", *options, "--traces", home / "t2", "--rasters", "latents", "--keep", "readout")
+    assert both["counts_sha256"] == answer["counts_sha256"]
+    names = ["latents.spikes.npy", "readout.charge.npy", "readout.counts.npy", "traces.json"]
+    assert sorted(path.name for path in (home / "t2").iterdir()) == names
+
+
+def test_rasters_are_refused_before_the_data_is_loaded(home, call):
+    asked = ["--rasters", "readout", "--traces", home / "t"]
+    missing = {"data": "missing.npy"}
+    assert "one step carries counts" in call("simulate", *asked, **missing)
+    assert "allowed: latents" in call("simulate", "--schedule", "streaming", *asked, **missing)
+    assert "--traces" in call("simulate", "--schedule", "unary", "--rasters", "latents", **missing)
+    assert not (home / "t").exists()
 
 
 def test_a_record_does_not_hold_the_traces_again(home, call):

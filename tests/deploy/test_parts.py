@@ -33,6 +33,9 @@ def assert_same(ours, theirs):
     for name, trace in ours.traces.items():
         assert (trace.counts == theirs.traces[name].counts).all()
         assert (trace.charge == theirs.traces[name].charge).all()
+    assert ours.rasters.keys() == theirs.rasters.keys()
+    for name, raster in ours.rasters.items():
+        assert (raster.packed == theirs.rasters[name].packed).all()
 
 
 def stop_after(samples):
@@ -155,7 +158,14 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_record(cluster):
         if workers[0].poll() is None and done >= 400:
             workers[0].send_signal(signal.SIGKILL)
 
-    options = {"seed": 4, "batch": 100, "keep": ("latents",)}
+    options = {
+        "seed": 4,
+        "batch": 100,
+        "keep": ("latents",),
+        "schedule": "streaming",
+        "steps": 5,
+        "rasters": ("hidden0",),
+    }
     record = simulate(network, images, scheduler=address, report=lose_a_worker, **options)
     assert workers[0].wait() == -signal.SIGKILL
     assert_same(record, simulate(network, images, **options))

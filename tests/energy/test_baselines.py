@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joules import close
 
 from spiking_pvae.energy import count
 from spiking_pvae.energy.baselines import baselines, equivalent_bits, integer_mac
@@ -15,10 +16,10 @@ from spiking_pvae.errors import InputError
 def test_alternatives_by_hand(make_network: Any, make_record: Any) -> None:
     network = make_network(np.ones((3, 4)), np.ones((4, 3)))  # 12 MACs in the encoder, 12 in the decoder
     rows = {row.name: row for row in baselines(network, count(network, make_record(network)), largest_count=6)}
-    assert rows["float network"].joules.value == pytest.approx(24 * 4.6e-12)
-    assert rows["int8 network"].joules.value == pytest.approx(24 * 0.3e-12)
+    assert rows["float network"].joules.value == close(24 * 4.6e-12)
+    assert rows["int8 network"].joules.value == close(24 * 0.3e-12)
     # T = 6 needs 3 bits: 12 MACs of 8 x 8 and 12 of 3 x 8 bits
-    assert rows["quantised network"].joules.value == pytest.approx(12 * 0.3e-12 + 12 * (0.2e-12 * 3 / 8 + 0.1e-12))
+    assert rows["quantised network"].joules.value == close(12 * 0.3e-12 + 12 * (0.2e-12 * 3 / 8 + 0.1e-12))
     assert rows["Gaussian VAE"].macs == 36
     assert rows["rectified Gaussian VAE"].macs == 30
 
@@ -33,8 +34,8 @@ def test_bits_that_tell_counts_apart(largest: int, bits: int) -> None:
 
 
 def test_the_scaling_meets_both_published_widths() -> None:
-    assert integer_mac(8, 8) == pytest.approx(0.3e-12)
-    assert integer_mac(32, 32) == pytest.approx(3.1e-12 + 0.1e-12, rel=0.04)  # 3.2 of the product against 3.1
+    assert integer_mac(8, 8) == close(0.3e-12)
+    assert integer_mac(32, 32) == close(3.1e-12 + 0.1e-12, rel=0.04)  # 3.2 of the product against 3.1
     with pytest.raises(InputError, match="weight bits"):
         integer_mac(8, 0)
 
@@ -53,7 +54,7 @@ def test_the_processors_counters_are_added_and_unwrapped(tmp_path: Path) -> None
         assert energy.joules is None
         first.write_text("130\n")
         second.write_text("15\n")  # wrapped at 1000
-    assert energy.joules == pytest.approx((30 + 25) * 1e-6)
+    assert energy.joules == close((30 + 25) * 1e-6)
 
 
 def test_a_machine_without_a_counter_says_so(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joules import close
 
 from spiking_pvae.energy import EnergyReport, Preset, estimate, list_presets, load_preset
 from spiking_pvae.errors import InputError
@@ -43,7 +44,7 @@ def test_joules_by_hand(tiny: tuple[Any, Any]) -> None:
         "input": Fraction("1.7") * 3,
     }
     for name, picojoules in parts.items():
-        assert report.by_layer[name].value == pytest.approx(float(picojoules / 2) * 1e-12, rel=1e-12)
+        assert report.by_layer[name].value == close(float(picojoules / 2) * 1e-12)
     terms = {
         "synop": Fraction("23.6") * 13,
         "update_active": 81 * 8,
@@ -51,28 +52,28 @@ def test_joules_by_hand(tiny: tuple[Any, Any]) -> None:
         "message": Fraction("1.7") * 6,
     }
     for name, picojoules in terms.items():
-        assert report.by_term[name].value == pytest.approx(float(Fraction(picojoules) / 2) * 1e-12, rel=1e-12)
+        assert report.by_term[name].value == close(float(Fraction(picojoules) / 2) * 1e-12)
     whole = float(sum(parts.values()) / 2) * 1e-12
-    assert report.joules_per_inference.value == pytest.approx(whole, rel=1e-12)
-    assert report.joules_per_inference.high == pytest.approx(whole + 13 / 2 * (35.5 - 23.6) * 1e-12, rel=1e-12)
+    assert report.joules_per_inference.value == close(whole)
+    assert report.joules_per_inference.high == close(whole + 13 / 2 * (35.5 - 23.6) * 1e-12)
     assert report.event_synops == 6.5
     # spikes: input (2+1)*2 + 1*1 = 7, latents (3+1)*3 + 2*2 = 16
     assert report.spike_synops == 11.5
     assert report.neuron_updates == 5.0
     assert report.kl_nats == 1.0
-    assert report.joules_per_nat == pytest.approx(whole, rel=1e-12)
+    assert report.joules_per_nat == close(whole)
     # 4.6 pJ times 4 + 6 dense multiply-accumulates.
-    assert report.ann_baseline_joules.value == pytest.approx(46e-12, rel=1e-12)
+    assert report.ann_baseline_joules.value == close(46e-12)
 
 
 def test_the_metabolic_term_by_hand(tiny: tuple[Any, Any]) -> None:
     report = estimate(*tiny, "loihi_davies2018")
     # messages an inference (1, 0.5), fan-out (3, 2)
     expected = [1.0 * (1.7 + 3 * 23.6), 0.5 * (1.7 + 2 * 23.6)]
-    assert report.latents.joules == pytest.approx(np.array(expected) * 1e-12, rel=1e-12)
+    assert report.latents.joules == close(np.array(expected) * 1e-12)
     assert report.latents.spikes.tolist() == [2.0, 1.0]
     assert report.latents.kl.tolist() == [0.625, 0.375]
-    assert report.latent_share == pytest.approx(sum(expected) * 1e-12 / report.joules_per_inference.value)
+    assert report.latent_share == close(sum(expected) * 1e-12 / report.joules_per_inference.value)
 
 
 def test_the_latents_cost_what_silencing_them_saves(tiny: tuple[Any, Any]) -> None:
@@ -83,7 +84,7 @@ def test_the_latents_cost_what_silencing_them_saves(tiny: tuple[Any, Any]) -> No
     for name in ("loihi_davies2018", "loihi_sanafe", "brain", "truenorth", "ann_mac_ac"):
         before, after = estimate(network, record, name), estimate(network, quiet, name)
         saved = before.joules_per_inference.value - after.joules_per_inference.value
-        assert before.latents.joules.sum() == pytest.approx(saved, rel=1e-9)
+        assert before.latents.joules.sum() == close(saved)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -118,29 +119,29 @@ def test_schedules_choose_the_operation(make_network: Any, make_record: Any) -> 
     unary = estimate(network, make_record(network, schedule="unary"), "ann_mac_ac")
     assert list(graded.by_term) == ["synop_graded"]
     assert list(unary.by_term) == ["synop"]
-    assert graded.joules_per_inference.value == pytest.approx(graded.event_synops * 4.6e-12)
-    assert graded.joules_per_inference.low == pytest.approx(graded.event_synops * 0.9e-12)
+    assert graded.joules_per_inference.value == close(graded.event_synops * 4.6e-12)
+    assert graded.joules_per_inference.low == close(graded.event_synops * 0.9e-12)
     assert unary.event_synops == unary.spike_synops == graded.spike_synops
-    assert unary.joules_per_inference.value == pytest.approx(unary.spike_synops * 0.9e-12)
+    assert unary.joules_per_inference.value == close(unary.spike_synops * 0.9e-12)
 
 
 def test_a_dense_machine_saves_nothing_by_silence(tiny: tuple[Any, Any]) -> None:
     report = estimate(*tiny, "keras_spiking_cpu")
-    assert report.joules_per_inference.value == pytest.approx((10 + 5) * 8.6e-9, rel=1e-12)
+    assert report.joules_per_inference.value == close((10 + 5) * 8.6e-9)
     assert report.latent_share == 0
 
 
 def test_the_brain_prices_every_spike_and_nothing_else(tiny: tuple[Any, Any]) -> None:
     report = estimate(*tiny, "brain")
-    assert report.joules_per_inference.value == pytest.approx(3 * 58.9e-12)  # 6 latent spikes in 2 samples
+    assert report.joules_per_inference.value == close(3 * 58.9e-12)  # 6 latent spikes in 2 samples
     assert report.latent_share == pytest.approx(1)
     assert any("all-in" in note for note in report.notes)
 
 
 def test_landauer_prices_the_information(tiny: tuple[Any, Any]) -> None:
     report = estimate(*tiny, "landauer")
-    assert report.joules_per_inference.value == pytest.approx(4.142e-21)
-    assert report.latents.joules == pytest.approx(np.array([0.625, 0.375]) * 4.142e-21)
+    assert report.joules_per_inference.value == close(4.142e-21)
+    assert report.latents.joules == close(np.array([0.625, 0.375]) * 4.142e-21)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_term_that_never_occurs_needs_no_price(tiny: tuple[Any, Any]) -> None:
 def test_a_baseline_must_price_the_dense_operation(tiny: tuple[Any, Any]) -> None:
     with pytest.raises(InputError, match=r"'odin' without a price for 'dense_mac'.*ann_mac_ac"):
         estimate(*tiny, "loihi_davies2018", baseline="odin")
-    assert estimate(*tiny, "odin", baseline="cmos45_horowitz").ann_baseline_joules.value == pytest.approx(3e-12)
+    assert estimate(*tiny, "odin", baseline="cmos45_horowitz").ann_baseline_joules.value == close(3e-12)
 
 
 def test_json_holds_the_promised_keys_and_no_nan(tiny: tuple[Any, Any]) -> None:
@@ -183,7 +184,7 @@ def test_json_holds_the_promised_keys_and_no_nan(tiny: tuple[Any, Any]) -> None:
     data = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert set(data) >= KEYS
     assert set(data["joules_per_inference"]) == {"value", "low", "high", "ci95"}
-    assert data["ann_baseline_joules"] == pytest.approx(46e-12)
+    assert data["ann_baseline_joules"] == close(46e-12)
     assert data["hardware"] == "loihi_davies2018"
     assert "firing" in data["not_counted"]
     assert "seconds" in data["not_counted"]["static_power"]

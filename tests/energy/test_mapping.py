@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from joules import close
 
 from spiking_pvae.deploy.ir import Conv2d
 from spiking_pvae.deploy.mapping import cores_reached, neuron_cores, routes
@@ -140,11 +141,11 @@ def test_hops_and_packets_by_hand(make_network: Any, make_record: Any) -> None:
     preset = load_preset("loihi_davies2018")
     mesh = CoreMesh(neurons_per_core=2, cores_per_tile=1, columns=3, rows=1)
     report = estimate(network, record, replace(preset, mesh=mesh))
-    assert report.by_term["hop_east_west"].value == pytest.approx((1 + 2 + 2) * 3.0e-12)
+    assert report.by_term["hop_east_west"].value == close((1 + 2 + 2) * 3.0e-12)
     assert report.by_term["hop_north_south"].value == 0
-    assert report.by_term["message"].value == pytest.approx((1 + 2 + 1) * 1.7e-12)
+    assert report.by_term["message"].value == close((1 + 2 + 1) * 1.7e-12)
     each = [2 * 1.7 + 3 * 3.0 + 4 * 23.6, 1.7 + 2 * 3.0 + 23.6]
-    assert report.latents.joules == pytest.approx(np.array(each) * 1e-12)
+    assert report.latents.joules == close(np.array(each) * 1e-12)
     assert any("Packets and hops" in note for note in report.notes)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from joules import close
 from scipy.stats import linregress, t
 
 from spiking_pvae.energy import estimate, list_presets, load_preset, metabolic, regress, silence_curve
@@ -25,13 +26,13 @@ def tiny(make_network: Any, make_record: Any) -> tuple[Any, Any]:
 def test_the_summary_by_hand(tiny: tuple[Any, Any]) -> None:
     term = metabolic(estimate(*tiny, "loihi_davies2018"))
     # messages (1, 0.5) an inference, fan-out (3, 2), one packet each; 3 spikes, 1 nat
-    assert term.latent_joules == pytest.approx((1.5 * 1.7 + (1.0 * 3 + 0.5 * 2) * 23.6) * 1e-12)
+    assert term.latent_joules == close((1.5 * 1.7 + (1.0 * 3 + 0.5 * 2) * 23.6) * 1e-12)
     assert term.spikes == 3.0
-    assert term.joules_per_spike == pytest.approx(term.latent_joules / 3)
-    assert term.nats_per_joule == pytest.approx(1 / term.joules)
-    assert term.landauer_joules == pytest.approx(load_preset("landauer").terms["nat"].si.value, rel=1e-3)
-    assert term.brain_joules == pytest.approx(3 * load_preset("brain").terms["spike"].si.value, rel=1e-3)
-    assert term.atp == pytest.approx(term.joules / 8.30e-20, rel=1e-3)
+    assert term.joules_per_spike == close(term.latent_joules / 3)
+    assert term.nats_per_joule == close(1 / term.joules)
+    assert term.landauer_joules == close(load_preset("landauer").terms["nat"].si.value, rel=1e-3)
+    assert term.brain_joules == close(3 * load_preset("brain").terms["spike"].si.value, rel=1e-3)
+    assert term.atp == close(term.joules / 8.30e-20, rel=1e-3)
     json.dumps(asdict(term), allow_nan=False)
 
 
@@ -68,7 +69,7 @@ def test_neurons_updates_and_static_power_make_the_whole(
         updates = report.neuron_updates * 2 * 24
         rest += updates * preset.terms["memory_bit"].si.value
     parts = sum(float(joules.sum()) for joules in report.neurons.values()) + rest
-    assert parts == pytest.approx(report.joules_per_inference.value, rel=1e-9)
+    assert parts == close(report.joules_per_inference.value)
 
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(-50, 50)), min_size=3, max_size=12))
@@ -107,10 +108,10 @@ def test_the_curve_of_silence() -> None:
     curve = silence_curve(du, prior_rate=0.2, joules_per_spike=5e-9)
     rate = 0.2 * np.exp(du)
     assert curve.nats == pytest.approx(rate * np.log(rate / 0.2) - rate + 0.2)  # KL of two Poisson distributions
-    assert curve.joules == pytest.approx(rate * 5e-9)
+    assert curve.joules == close(rate * 5e-9)
     at_rest = silence_curve(np.zeros(1), prior_rate=0.2, joules_per_spike=5e-9)
     assert at_rest.nats[0] == pytest.approx(0, abs=1e-15)  # no information
-    assert at_rest.joules[0] == pytest.approx(1e-9)  # and yet a cost
+    assert at_rest.joules[0] == close(1e-9)  # and yet a cost
     far = silence_curve(np.array([-40.0]), prior_rate=0.2, joules_per_spike=5e-9)
     assert far.nats[0] == pytest.approx(0.2)
     assert far.joules[0] == pytest.approx(0, abs=1e-20)
@@ -124,7 +125,7 @@ def test_views_add_up_to_the_report(make_network: Any, make_record: Any) -> None
     latents = list(latent_rows(report))
     assert len(latents) == 5
     assert sum(row["kl_nats"] for row in latents) == pytest.approx(report.kl_nats)
-    assert sum(row["joules"] for row in latents) == pytest.approx(metabolic(report).latent_joules)
+    assert sum(row["joules"] for row in latents) == close(metabolic(report).latent_joules)
     neurons = list(neuron_rows(report, record))
     assert len(neurons) == 3 + 4 + 5 + 3
     synops = sum(row["messages"] * row["fan_out"] for row in neurons)
@@ -132,6 +133,6 @@ def test_views_add_up_to_the_report(make_network: Any, make_record: Any) -> None
     samples = list(sample_rows(report, record))
     assert [row["first_sample"] for row in samples] == [0, 2, 3]
     mean = sum(row["joules"] * row["samples"] for row in samples) / 6
-    assert mean == pytest.approx(report.joules_per_inference.value)
+    assert mean == close(report.joules_per_inference.value)
     assert sum(row["kl_nats"] * row["samples"] for row in samples) / 6 == pytest.approx(report.kl_nats)
     assert sum(row["event_synops"] * row["samples"] for row in samples) / 6 == pytest.approx(report.event_synops)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
+from joules import close
 
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.numerics import IntegerFormat
@@ -14,7 +14,6 @@ from spiking_pvae.energy import estimate, load_preset
 from spiking_pvae.energy.memory import MEMBRANE_BITS, width
 from spiking_pvae.errors import InputError
 
-close = partial(pytest.approx, rel=1e-9, abs=0.0)
 """Picojoules lie below the absolute tolerance that is the default."""
 
 

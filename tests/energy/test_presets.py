@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from joules import close
 
 from spiking_pvae.energy import Coefficient, Preset, list_presets, load_preset
 from spiking_pvae.energy.terms import REQUIRED, TERMS
@@ -72,18 +73,18 @@ def test_the_published_figures_are_what_the_files_say() -> None:
     assert loihi.mesh.cores == 128
     assert loihi.terms["synop"].low == loihi.terms["synop"].value  # published as a lower bound
     assert all(price.evidence == "inherited" for price in load_preset("loihi2_inherited").terms.values())
-    assert load_preset("ann_mac_ac").terms["dense_mac"].si.value == pytest.approx(4.6e-12)
+    assert load_preset("ann_mac_ac").terms["dense_mac"].si.value == close(4.6e-12)
 
 
 def test_physical_constants() -> None:
     # ATP: 50 kJ/mol over Avogadro's number. The file keeps three digits.
     atp = 50e3 / 6.02214076e23
     spike = load_preset("brain").terms["spike"].si
-    assert spike.value == pytest.approx(7.1e8 * atp, rel=2e-3)
-    assert spike.low == pytest.approx(3.84e8 * atp, rel=2e-3)
-    assert spike.high == pytest.approx(2.4e9 * atp, rel=2e-3)
-    assert load_preset("brain").listed["resting_power"].si.value == pytest.approx(3.42e8 * atp, rel=2e-3)
-    assert load_preset("landauer").terms["nat"].si.value == pytest.approx(1.380649e-23 * 300, rel=1e-4)
+    assert spike.value == close(7.1e8 * atp, rel=2e-3)
+    assert spike.low == close(3.84e8 * atp, rel=2e-3)
+    assert spike.high == close(2.4e9 * atp, rel=2e-3)
+    assert load_preset("brain").listed["resting_power"].si.value == close(3.42e8 * atp, rel=2e-3)
+    assert load_preset("landauer").terms["nat"].si.value == close(1.380649e-23 * 300, rel=1e-4)
 
 
 def test_a_preset_of_the_user_is_read_by_its_path(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_a_preset_of_the_user_is_read_by_its_path(tmp_path: Path) -> None:
         preset = load_preset(given)
         assert preset.name == "chip"
         assert Fraction(preset.terms["synop"].value) == 2
-        assert preset.terms["synop"].si.high == pytest.approx(3e-12)
+        assert preset.terms["synop"].si.high == close(3e-12)
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from joules import close
 
 from spiking_pvae.energy import estimate, load_preset
 from spiking_pvae.energy.widths import Widths
 from spiking_pvae.errors import InputError
 
-close = partial(pytest.approx, rel=1e-9, abs=0.0)
 """Picojoules lie below the absolute tolerance that is the default."""
 HOROWITZ = {("add", 8): 0.03, ("add", 16): 0.05, ("add", 32): 0.1, ("multiply", 8): 0.2, ("multiply", 32): 3.1}
 

@@ -87,6 +87,7 @@ def _run_tile(
     steps: Any,
     shift: Any,
     theta: Any,
+    current: Any,
     state: Any,
     bounds: Any,
     bits: Any,
@@ -96,12 +97,15 @@ def _run_tile(
 
     Bounds are the smallest and largest membranes seen, each kept in half a tile of lanes.
     """
-    signature = types.void(*[types.intp] * 10)
+    signature = types.void(*[types.intp] * 11)
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
-        weights, offsets, ends, steps, shift, theta, state, bounds, bits, words = arguments
+        weights, offsets, ends, steps, shift, theta, current, state, bounds, bits, words = arguments
         size = 4 * _HALF
-        thetas = [builder.load(_pointer(builder, _plus(builder, theta, h * size), _WIDE), align=1) for h in (0, 1)]
+        thetas, currents = (
+            [builder.load(_pointer(builder, _plus(builder, first, h * size), _WIDE), align=1) for h in (0, 1)]
+            for first in (theta, current)
+        )
         places = [[_plus(builder, first, h * size) for h in (0, 1)] for first in (state, bounds)]
         places.append([_plus(builder, state, (2 + h) * size) for h in (0, 1)])
         held = [
@@ -123,7 +127,7 @@ def _run_tile(
             spikes = []
             for half in (0, 1):
                 charge = builder.shl(builder.sub(builder.load(sums[half]), taken), shifts)
-                value = builder.add(builder.load(membrane[half]), charge)
+                value = builder.add(builder.load(membrane[half]), builder.add(charge, currents[half]))
                 for kept, sign in zip(bound, ("<", ">"), strict=True):
                     old = builder.load(kept)
                     builder.store(builder.select(builder.icmp_signed(sign, value, old), value, old), kept)
@@ -177,6 +181,7 @@ def run_events(
     exponent: int,
     unit: int,
     theta: NDArray[np.int32],
+    current: NDArray[np.int32],
     start: NDArray[np.int32],
     incoming: NDArray[np.uint64],
     bits: NDArray[np.uint64],
@@ -198,6 +203,8 @@ def run_events(
         At most the exponent; every threshold and first membrane is a multiple of 2^unit.
     theta : ndarray of int32, shape (tiles, TILE)
         In units.
+    current : ndarray of int32, shape (samples or 1, tiles, TILE)
+        What neurons receive in every step beside spikes, in units; one row for all samples or one each.
     start : ndarray of int32, shape (tiles, 2, TILE)
         First membrane, in units, and zeros: membrane and spikes.
     incoming : ndarray of uint64, shape (samples, steps, words)
@@ -232,6 +239,7 @@ def run_events(
                 steps,
                 exponent - unit,
                 theta[tile].ctypes.data,
+                current[min(s, len(current) - 1), tile].ctypes.data,
                 state[tile].ctypes.data,
                 bounds.ctypes.data,
                 bits[s].ctypes.data + 8 * tile,
@@ -248,6 +256,7 @@ def run_sums(
     exponent: int,
     unit: int,
     theta: NDArray[np.int32],
+    current: NDArray[np.int32],
     start: NDArray[np.int32],
     spikes: NDArray[np.uint8],
     counts: NDArray[np.int32],
@@ -256,7 +265,7 @@ def run_sums(
 ) -> None:
     """Run samples through a layer whose weighted sums are known; see `run_events`.
 
-    Sums and spikes, which are written, have shape (samples, steps, neurons).
+    Sums and spikes, which are written, have shape (samples, steps, neurons); the current is one row for all samples.
     """
     samples, steps, neurons = sums.shape
     state = np.empty(start.shape, np.int32)
@@ -269,7 +278,7 @@ def run_sums(
             first = TILE * tile
             for t in range(steps):
                 for n in range(min(TILE, neurons - first)):
-                    value[n] += sums[s, t, first + n] << (exponent - unit)
+                    value[n] += (sums[s, t, first + n] << (exponent - unit)) + current[0, tile, n]
                     low[n], high[n] = min(low[n], value[n]), max(high[n], value[n])
                     fires = value[n] >= theta[tile, n]
                     spikes[s, t, first + n] = fires

@@ -1,5 +1,8 @@
 """Spike rasters through integrate-and-fire layers: the kernels against numpy, numpy against big integers."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import networks
 import numpy as np
 import pytest
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 
 from spiking_pvae.deploy.ir import Bias, ConstantThreshold, Dense, Layer
 from spiking_pvae.deploy.kernels import dense
-from spiking_pvae.deploy.raster import RasterNetwork, step_by_step
+from spiking_pvae.deploy.raster import RasterNetwork, constant_step_by_step, step_by_step
 from spiking_pvae.errors import InputError, LimitError, UnsupportedError
 
 
@@ -23,15 +26,19 @@ def spiking_layer(rng, inputs, size, *, exponent=0, bias=None, name="layer"):
     )
 
 
-def assert_same(layers, raster, threads=1):
+def assert_same(layers, raster, threads=1, bias_every_step=False):
+    network = RasterNetwork(layers, threads=threads, bias_every_step=bias_every_step)
+    equal_or_refused(lambda: network(raster), lambda: step_by_step(layers, raster, bias_every_step=bias_every_step))
+
+
+def equal_or_refused(ours, reference):
     try:
-        expected = step_by_step(layers, raster)
+        expected = reference()
     except LimitError:
         with pytest.raises(LimitError):
-            RasterNetwork(layers, threads=threads)(raster)
+            ours()
         return
-    outputs = RasterNetwork(layers, threads=threads)(raster)
-    for output, (spikes, membrane) in zip(outputs, expected, strict=True):
+    for output, (spikes, membrane) in zip(ours(), expected, strict=True):
         assert (output.spikes() == spikes).all()
         assert (output.counts == spikes.sum(1)).all()
         assert (output.membrane == membrane).all()
@@ -48,8 +55,9 @@ def assert_same(layers, raster, threads=1):
     density=st.sampled_from([0.0, 0.02, 0.2, 0.6, 1.0]),
     threads=st.integers(1, 3),
     instruction=st.booleans(),
+    every=st.booleans(),
 )
-def test_kernels_equal_the_steps(seed, sizes, exponents, bias, samples, steps, density, threads, instruction):
+def test_kernels_equal_the_steps(seed, sizes, exponents, bias, samples, steps, density, threads, instruction, every):
     rng = np.random.default_rng(seed)
     pairs = zip(sizes, sizes[1:], exponents, strict=False)
     layers = [spiking_layer(rng, inputs, size, exponent=shift, bias=bias) for inputs, size, shift in pairs]
@@ -57,8 +65,8 @@ def test_kernels_equal_the_steps(seed, sizes, exponents, bias, samples, steps, d
     with pytest.MonkeyPatch.context() as patch:
         if not instruction:
             patch.setattr(dense, "has_dot_product", lambda: False)
-        assert_same(layers, raster, threads)
-        assert_same(layers, raster.astype(np.uint8) * 7, threads)
+        assert_same(layers, raster, threads, every)
+        assert_same(layers, raster.astype(np.uint8) * 7, threads, every)
 
 
 @pytest.mark.parametrize("active", [255, 256, 257, 512, 513, 1000])
@@ -74,6 +82,74 @@ def test_sixteen_bit_sums_are_emptied_in_time(monkeypatch, active, sign):
     raster = np.zeros((2, 3, 1000), bool)
     raster[:, 1, :active] = True
     assert_same([layer], raster)
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**32),
+    sizes=st.lists(st.integers(1, 140), min_size=2, max_size=3),
+    exponent=st.integers(0, 9),
+    bias=st.sampled_from([None, 0, 3, 9, 11]),
+    scale=st.sampled_from([1, 127, 20_000]),
+    samples=st.integers(1, 5),
+    steps=st.integers(1, 20),
+    threads=st.integers(1, 2),
+    every=st.booleans(),
+)
+def test_constant_input_equals_the_steps(seed, sizes, exponent, bias, scale, samples, steps, threads, every):
+    rng = np.random.default_rng(seed)
+    layers = [spiking_layer(rng, *pair, exponent=exponent, bias=bias) for pair in pairwise(sizes)]
+    messages = rng.integers(-scale, scale + 1, (samples, sizes[0]))
+    network = RasterNetwork(layers, threads=threads, bias_every_step=every)
+    equal_or_refused(
+        lambda: network.constant(messages, steps),
+        lambda: constant_step_by_step(layers, messages, steps, bias_every_step=every),
+    )
+
+
+def fired_by(start, charge, theta, step):
+    """Spikes of a neuron by a step, at most one a step, of a constant charge, in Python integers."""
+    if charge < 0:  # it fires from the first step on, until the first membrane is used up
+        return max(0, min(step, start // (theta - charge)))
+    if charge < theta:  # it never lags behind
+        return max(0, min(step, (start + step * charge) // theta))
+    first = max(1, -((start - theta) // charge))  # from then on it fires in every step
+    return max(0, step - first + 1)
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32),
+    exponent=st.integers(0, 5),
+    bias=st.sampled_from([None, 0, 6, 9]),
+    scale=st.sampled_from([3, 30, 127]),
+    steps=st.integers(1, 70),
+    every=st.booleans(),
+)
+def test_constant_input_has_a_closed_form(seed, exponent, bias, scale, steps, every):
+    rng = np.random.default_rng(seed)
+    layer = spiking_layer(rng, 6, 9, exponent=exponent, bias=bias)
+    messages = rng.integers(-scale, scale + 1, (3, 6)) * rng.integers(0, 2, (3, 1))
+    network, expected, reached = RasterNetwork([layer], bias_every_step=every), {}, []
+    for sample, neuron in np.ndindex(3, 9):
+        products = (int(w) * int(x) for w, x in zip(layer.synapse.weight[neuron], messages[sample], strict=True))
+        given_bias = 0 if bias is None else int(layer.bias.mantissa[neuron]) * 2**bias
+        charge = sum(products) * 2**exponent + given_bias * every
+        start, theta = given_bias * (not every), int(layer.neuron.mantissa[neuron]) * 64
+        by_step = [fired_by(start, charge, theta, step) for step in range(steps + 1)]
+        reached += [start + step * charge - theta * by_step[step - 1] for step in range(1, steps + 1)]
+        expected[sample, neuron] = by_step, start + steps * charge - theta * by_step[-1]
+        assert start or by_step[-1] == max(0, min(steps, steps * charge // theta))
+    if not -(2**23) <= min(reached) <= max(reached) < 2**23:
+        with pytest.raises(LimitError):
+            network.constant(messages, steps)
+        return
+    (output,) = network.constant(messages, steps)
+    spikes = output.spikes()
+    for place, (by_step, membrane) in expected.items():
+        assert np.cumsum(spikes[place[0], :, place[1]]).tolist() == by_step[1:]
+        assert output.counts[place] == by_step[-1]
+        assert output.membrane[place] == membrane
 
 
 def test_steps_by_big_integers():
@@ -97,6 +173,24 @@ def test_steps_by_big_integers():
                 spikes = fired
         for place in range(2):
             assert outputs[place][1][sample].tolist() == membranes[place]
+
+
+@pytest.mark.parametrize(("message", "steps"), [(-300, 40), (300, 40), (-300, 10**6), (300, 10**6), (400, 1)])
+def test_constant_input_that_overflows(message, steps):
+    """In some step, in more steps than 32 bits hold, in the first step; many steps of less than theta are fine."""
+    layer = spiking_layer(np.random.default_rng(0), 200, 3)
+    synapse = Dense(weight=np.full((3, 200), 127, np.int8), exponent=0, bits=8)
+    layer = replace(layer, name="deep", synapse=synapse)
+    network = RasterNetwork([layer])
+    messages = np.full((2, 200), message)
+    for run in (network.constant, lambda *given: constant_step_by_step([layer], *given)):
+        if run == network.constant or steps < 100:
+            with pytest.raises(LimitError, match=r"'deep'.*24-bit membrane"):
+                run(messages, steps)
+    slow = replace(layer, neuron=ConstantThreshold(mantissa=np.full(3, 100_000, np.int32), n_max=1))
+    messages[:] = 1
+    (output,) = RasterNetwork([slow]).constant(messages, 10**5)
+    assert (output.counts == 10**5 * 127 * 200 // 6_400_000).all()
 
 
 @pytest.mark.parametrize(("exponent", "steps"), [(5, 40), (12, 100)])
@@ -130,3 +224,10 @@ def test_other_layers_and_shapes_are_refused_by_name():
     for raster in (np.zeros((1, 2, 5), bool), np.zeros((2, 4), bool), np.zeros((1, 2, 4)), np.zeros((0, 2, 4), bool)):
         with pytest.raises(InputError, match="raster"):
             RasterNetwork([layer])(raster)
+    for messages in (np.zeros((1, 5), int), np.zeros((1, 2, 4), int), np.zeros((1, 4)), np.zeros((0, 4), int)):
+        with pytest.raises(InputError, match="messages"):
+            RasterNetwork([layer]).constant(messages, 3)
+    with pytest.raises(InputError, match="steps"):
+        RasterNetwork([layer]).constant(np.zeros((1, 4), int), 0)
+    with pytest.raises(LimitError, match="24-bit graded payload"):
+        RasterNetwork([layer]).constant(np.full((1, 4), 2**23), 1)

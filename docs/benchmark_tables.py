@@ -71,6 +71,31 @@ def trained(found: Mapping[str, Any]) -> str:
     )
 
 
+def constant_input() -> str:
+    """Microseconds of a batch whose input is the same in every step, beside snnTorch and other ways of our own."""
+    found = _read("constant_input.json")
+    made = found["machine"]
+    rows = []
+    for case in found["rows"]:
+        times, whole, first = case["microseconds"], case["times_constant"], case["times_first_layer"]
+        rows.append(
+            [
+                str(case["samples"]),
+                str(case["steps"]),
+                f"{times['constant']:.3g}",
+                f"{times['snnTorch']:.3g} ({whole['snnTorch']['median']:.3g}x)",
+                f"{times['first layer']:.3g}",
+                *(f"{times[way]:.3g} ({first[way]['median']:.3g}x)" for way in ("sums in every step", "counts alone")),
+            ]
+        )
+    about = (
+        f"Made on {made['date']} by `{made['command']}` on {made['cores']} cores of {made['cpu']}; 784 - 512 - 256 "
+        "neurons, microseconds of one thread for all samples, in brackets how many times ours or our first layer."
+    )
+    columns = ["samples", "steps", "ours", f"snnTorch {made['snntorch']}", "first layer", "its sums in every step"]
+    return f"{about}\n\n{_table([*columns, 'its counts alone'], rows)}"
+
+
 def sampler() -> str:
     """Milliseconds of the arrival-time sampler and of a training step with it, beside the rectangular form."""
     found = _read("sampler.json")
@@ -107,6 +132,7 @@ def kept(name: str) -> str:
 
 def benchmarks() -> str:
     """Return all tables as one page."""
-    parts = ["## The simulator", simulator(), "## The arrival-time sampler", sampler()]
+    parts = ["## The simulator", simulator(), "## A constant input", constant_input()]
+    parts += ["## The arrival-time sampler", sampler()]
     parts += [kept(path.name) for path in sorted(RESULTS.glob("*.md"))]
     return "\n".join(parts)

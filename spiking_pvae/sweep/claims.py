@@ -14,6 +14,7 @@ from spiking_pvae.sweep.results import Row
 
 REFERENCE_LATENTS = 512
 FALL = 30.0
+FALL_BETAS = (0.01, 8.0)
 CONTINUATION_TOLERANCE = 0.01
 
 Curve = list[Row]
@@ -65,88 +66,118 @@ def _where(failures: Sequence[str], otherwise: str) -> str:
     return f"fails at {'; '.join(failures[:3])}{more}"
 
 
-def monotone(
-    curves: dict[tuple[int, int], Curve], column: str, sign: int, keep: Callable[[Row], bool] = lambda _: True
-) -> list[str]:
-    """Name the steps along beta at which a column does not change in the direction of `sign`."""
-    return [
-        f"K {latents}, beta {a['beta']:g} to {b['beta']:g}: {a[column]:.4g} to {b[column]:.4g}"
+def _trend(
+    curves: dict[tuple[int, int], Curve],
+    column: str,
+    sign: int,
+    *,
+    name: str,
+    statement: str,
+    keep: Callable[[Row], bool] = lambda _: True,
+) -> Claim:
+    """Judge whether a column changes in the direction of `sign` at every step along beta; not, where no step is."""
+    steps = [
+        (latents, a, b)
         for (latents, _), curve in curves.items()
         for a, b in pairwise(row for row in curve if keep(row))
+    ]
+    against = [
+        f"K {latents}, beta {a['beta']:g} to {b['beta']:g}: {a[column]:.4g} to {b[column]:.4g}"
+        for latents, a, b in steps
         if sign * (b[column] - a[column]) <= 0
     ]
+    way = "upward" if sign > 0 else "downward"
+    return Claim(
+        name=name,
+        statement=statement,
+        holds=not against if steps else None,
+        finding=_where(against, f"{len(steps)} steps along beta, all {way}" if steps else "no two points of a curve"),
+    )
+
+
+def _ratio(one: float, other: float) -> float:
+    return one / other if other else float("inf")
 
 
 def _falls(poisson: dict[tuple[int, int], Curve]) -> list[Claim]:
-    fails = monotone(poisson, "metabolic_cost", -1)
-    ratios = {
-        key: curve[0]["metabolic_cost"] / curve[-1]["metabolic_cost"]
-        for key, curve in poisson.items()
-        if len(curve) > 1
-    }
-    at = [(key, ratio) for key, ratio in ratios.items() if key[0] == REFERENCE_LATENTS]
-    spread = ", ".join(f"K {key[0]}: {ratio:.3g}x" for key, ratio in ratios.items())
-    span = next(((c[0]["beta"], c[-1]["beta"]) for c in poisson.values()), (0.0, 0.0))
+    judged, found = [], []
+    for (latents, _), curve in poisson.items():
+        at = {row["beta"]: row["metabolic_cost"] for row in curve}
+        whole = all(beta in at for beta in FALL_BETAS)
+        low, high = FALL_BETAS if whole else (min(at), max(at))
+        ratio = _ratio(at[low], at[high])
+        only = "" if whole else f" from {low:g} to {high:g} only"
+        found.append(f"K {latents}: {ratio:.3g}x{only}")
+        if latents == REFERENCE_LATENTS:
+            judged.append(ratio > FALL if whole else None)
+    span = f"from beta {FALL_BETAS[0]:g} to {FALL_BETAS[1]:g}"
     return [
-        Claim(
+        _trend(
+            poisson,
+            "metabolic_cost",
+            -1,
             name="mc-falls",
             statement="The metabolic cost of the P-VAE falls monotonically with beta at every K.",
-            holds=not fails if ratios else None,
-            finding=_where(fails, f"{sum(len(c) - 1 for c in poisson.values())} steps along beta, all downward"),
         ),
         Claim(
             name="mc-factor",
-            statement=f"At K = {REFERENCE_LATENTS} it falls by more than a factor {FALL:g} from beta 0.01 to 8.",
-            holds=all(ratio > FALL for _, ratio in at) if at and span == (0.01, 8.0) else None,
-            finding=f"from beta {span[0]:g} to {span[1]:g}: {spread or 'no curve'}",
+            statement=f"At K = {REFERENCE_LATENTS} it falls by more than a factor {FALL:g} {span}.",
+            holds=all(judged) if judged and None not in judged else None,
+            finding=f"{span}: {', '.join(found)}",
         ),
     ]
 
 
-def _silence(poisson: dict[tuple[int, int], Curve]) -> list[Claim]:
-    high = {key: [row for row in curve if row["beta"] >= 0.5] for key, curve in poisson.items()}
-    fails = monotone(high, "proportion_zeros", +1)
-    steps = sum(max(0, len(curve) - 1) for curve in high.values())
-    low = monotone(poisson, "proportion_zeros", +1, lambda row: row["beta"] <= 0.5)
-    larger: list[str] = []
-    compared = 0
-    for (small, a), (large, b) in pairwise(sorted(high.items())):
-        if small[1] != large[1]:
+def _larger(poisson: dict[tuple[int, int], Curve]) -> Claim:
+    """Compare the zeros of neighbouring K, at each seed and each beta that both reached."""
+    fails, compared = [], 0
+    at = sorted(poisson.items(), key=lambda item: item[0][::-1])  # by seed, then K
+    for ((small, seed), a), ((large, other), b) in pairwise(at):
+        if seed != other:
             continue
-        for one, two in zip(a, b, strict=False):
+        silent = {row["beta"]: row["proportion_zeros"] for row in b}
+        for row in a:
+            if row["beta"] < 0.5 or row["beta"] not in silent:
+                continue
             compared += 1
-            if two["proportion_zeros"] <= one["proportion_zeros"]:
-                values = f"{one['proportion_zeros']:.4f} against {two['proportion_zeros']:.4f}"
-                larger.append(f"beta {one['beta']:g}, K {small[0]} against {large[0]}: {values}")
+            if silent[row["beta"]] <= row["proportion_zeros"]:
+                values = f"{row['proportion_zeros']:.4f} against {silent[row['beta']]:.4f}"
+                fails.append(f"beta {row['beta']:g}, K {small} against {large}: {values}")
+    return Claim(
+        name="pz-larger-k",
+        statement="The proportion of zeros is higher for larger K (beta >= 0.5).",
+        holds=not fails if compared else None,
+        finding=_where(fails, f"{compared} comparisons of neighbouring K"),
+    )
+
+
+def _silence(poisson: dict[tuple[int, int], Curve]) -> list[Claim]:
     return [
-        Claim(
+        _trend(
+            poisson,
+            "proportion_zeros",
+            +1,
             name="pz-rises",
             statement="The proportion of zeros of the P-VAE rises with beta for beta >= 0.5.",
-            holds=not fails if steps else None,
-            finding=_where(fails, f"{steps} steps, all upward"),
+            keep=lambda row: row["beta"] >= 0.5,
         ),
-        Claim(
+        _trend(
+            poisson,
+            "proportion_zeros",
+            +1,
             name="pz-small-beta",
             statement="Below beta 0.5 it rises as well (the paper does not claim it).",
-            holds=not low if poisson else None,
-            finding=_where(low, "all steps upward"),
+            keep=lambda row: row["beta"] <= 0.5,
         ),
-        Claim(
-            name="pz-larger-k",
-            statement="The proportion of zeros is higher for larger K (beta >= 0.5).",
-            holds=not larger if compared else None,
-            finding=_where(larger, f"{compared} comparisons of neighbouring K"),
-        ),
+        _larger(poisson),
     ]
 
 
 def _control(rows: Sequence[Row], model: str, label: str) -> list[Claim]:
     curves = curves_of(rows, model)
     zeros = [row["proportion_zeros"] for curve in curves.values() for row in curve if row["beta"] >= 1]
-    ratios = [
-        max(row["metabolic_cost"] for row in curve) / min(row["metabolic_cost"] for row in curve)
-        for curve in curves.values()
-    ]
+    costs = [[row["metabolic_cost"] for row in curve] for curve in curves.values() if len(curve) > 1]
+    ratios = [_ratio(max(cost), min(cost)) for cost in costs]
     if not curves:
         return []
     plateau = bool(zeros) and min(zeros) >= 0.49 and max(zeros) <= 0.51
@@ -160,25 +191,24 @@ def _control(rows: Sequence[Row], model: str, label: str) -> list[Claim]:
         Claim(
             name=f"{model}-flat",
             statement=f"{label}: the metabolic cost stays flat (within a factor 2 over all betas).",
-            holds=max(ratios) < 2,
-            finding=f"largest over smallest, by curve: {', '.join(f'{ratio:.3g}' for ratio in ratios)}",
+            holds=max(ratios) < 2 if ratios else None,
+            finding=f"largest over smallest, by curve: {', '.join(f'{r:.3g}' for r in ratios) or 'none of two points'}",
         ),
     ]
 
 
 def _method(rows: Sequence[Row]) -> list[Claim]:
     done = [row for row in rows if row["status"] == "done"]
-    claims = []
-    for model in sorted({row["model"] for row in done}):
-        fails = monotone(curves_of(done, model), "mse", +1)
-        claims.append(
-            Claim(
-                name=f"{model}-mse",
-                statement=f"Reconstruction gets worse with beta ({model}).",
-                holds=not fails,
-                finding=_where(fails, "all steps upward"),
-            )
+    claims = [
+        _trend(
+            curves_of(done, model),
+            "mse",
+            +1,
+            name=f"{model}-mse",
+            statement=f"Reconstruction gets worse with beta ({model}).",
         )
+        for model in sorted({row["model"] for row in done})
+    ]
     silent = [row for row in done if row["objective"] > row["silent_objective"]]
     claims.append(
         Claim(
@@ -230,7 +260,6 @@ def _joules(rows: Sequence[Row]) -> list[Claim]:
     poisson = curves_of(rows, "poisson")
     if not poisson:
         return []
-    fails = monotone(poisson, "latent_joules", -1)
     findings, positive = [], []
     for (latents, _), curve in poisson.items():
         if len(curve) > 2:
@@ -239,11 +268,12 @@ def _joules(rows: Sequence[Row]) -> list[Claim]:
             positive.append(low > 0)
     shares = [row["latent_joules"] / row["joules"] for curve in poisson.values() for row in curve]
     return [
-        Claim(
+        _trend(
+            poisson,
+            "latent_joules",
+            -1,
             name="joules-fall",
             statement="The joules that the P-VAE's latents cause fall monotonically with beta.",
-            holds=not fails,
-            finding=_where(fails, "all steps downward"),
         ),
         Claim(
             name="joules-follow-nats",

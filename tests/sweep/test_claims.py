@@ -5,7 +5,6 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
-from scipy.special import ndtr
 
 from spiking_pvae.energy import load_preset
 from spiking_pvae.plots import curves, theory
@@ -90,6 +89,55 @@ def test_what_the_table_lacks_is_not_judged(table):
     assert found["continuation"] is None
 
 
+def test_every_seed_is_compared_with_itself(table):
+    again = [{**r, "seed": 1} for r in table]
+    claims = {claim.name: claim for claim in judge([*table, *again])}
+    assert claims["pz-larger-k"].holds is True
+    assert claims["pz-larger-k"].finding.startswith("12 comparisons")  # 2 seeds of 6 betas from 0.5 on
+    # Seed 1 is more silent throughout: to take its small K for the neighbour of seed 0's large one is wrong.
+    silent = [{**r, "proportion_zeros": 1 - (1 - r["proportion_zeros"]) / 100} for r in again]
+    assert verdicts([*table, *silent])["pz-larger-k"] is True
+
+
+def without(rows, latents, beta):
+    """The table with a P-VAE point failed."""
+    failed = {**row("poisson", latents, beta), "status": "failed", "metabolic_cost": None, "proportion_zeros": None}
+    return [failed if (r["model"], r["latents"], r["beta"]) == ("poisson", latents, beta) else r for r in rows]
+
+
+def test_a_failed_point_leaves_the_betas_of_others_paired(table):
+    # At each beta the larger K is a little more silent, but less so than the smaller one a step further along beta.
+    silence = {beta: 0.5 + 0.05 * i for i, beta in enumerate(PAPER_BETAS)}
+    rows = [{**r, "proportion_zeros": silence[r["beta"]] + 0.01 * (r["latents"] > 64)} for r in table]
+    assert verdicts(without(rows, 64, 0.5))["pz-larger-k"] is True
+    # And where the larger K is always the less silent, by less than a step, that is what is found.
+    rows = [{**r, "proportion_zeros": silence[r["beta"]] - 0.01 * (r["latents"] > 64)} for r in table]
+    assert verdicts(without(rows, 512, 0.5))["pz-larger-k"] is False
+
+
+@pytest.mark.parametrize("beta", [0.01, 8.0])
+def test_the_factor_is_not_judged_without_an_end_of_its_curve(table, beta):
+    claims = {claim.name: claim for claim in judge(without(table, 512, beta))}
+    assert claims["mc-factor"].holds is None
+    kept = [b for b in PAPER_BETAS if b != beta]
+    assert f"K 512: {(1 + 10 * kept[-1]) / (1 + 10 * kept[0]):.3g}x from {kept[0]:g} to {kept[-1]:g} only" in (
+        claims["mc-factor"].finding
+    )
+    assert verdicts(without(table, 64, beta))["mc-factor"] is True  # whatever became of the other K
+
+
+def test_the_factor_is_that_of_its_betas_alone(table):
+    beyond = row("poisson", 512, 16.0, metabolic_cost=1e-9)
+    assert "K 512: 73.6x" in next(c.finding for c in judge([*table, beyond]) if c.name == "mc-factor")
+
+
+def test_one_point_is_no_evidence_of_a_trend():
+    found = verdicts([row(model, 512, 1.0) for model in ("poisson", "grelu")])
+    trends = ["mc-falls", "mc-factor", "pz-rises", "pz-small-beta", "pz-larger-k"]
+    trends += ["joules-fall", "joules-follow-nats", "grelu-flat", "poisson-mse", "grelu-mse"]
+    assert {name: found[name] for name in trends} == dict.fromkeys(trends)
+
+
 def test_failed_points_are_left_out(table):
     failed = {**row("poisson", 512, 4.0), "status": "failed", "metabolic_cost": None}
     rows = [failed if (r["model"], r["latents"], r["beta"]) == ("poisson", 512, 4.0) else r for r in table]
@@ -115,7 +163,6 @@ def test_moments_and_divergences_against_sampling_and_definition():
     assert theory.relu_moments(np.zeros(1))[0][0] == pytest.approx(0.3989, abs=1e-4)
     r0, r = 0.3, 1.7
     assert r0 * theory.divergence(np.log(r / r0)) == pytest.approx(r * np.log(r / r0) - r + r0)
-    assert ndtr(0) == 0.5
 
 
 def test_every_figure_is_a_sound_svg_with_unique_ids_and_a_text_at_each_point(table, tmp_path):

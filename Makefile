@@ -73,8 +73,8 @@ tools:  ## a Chromium and an SSH server for the tests, from Debian's or Ubuntu's
 coverage: $(READY)  ## line and branch coverage of the quick tests
 	$(BIN)/python -m pytest --numprocesses 2 -m "not slow" --cov --cov-report=term-missing:skip-covered
 
-docs: $(READY)  ## the documentation, warnings as errors; runs the examples
-	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+docs: $(READY) $(LAVA)/.ready  ## the documentation, warnings as errors; runs the examples
+	SPIKING_PVAE_LAVA_PYTHON=$(CURDIR)/$(LAVA)/bin/python $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 
 wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewhere, use it
 	rm -rf dist build
@@ -89,10 +89,10 @@ wheel-smoke: $(READY)  ## build the wheel by way of the sdist, install it elsewh
 	.venv-bench-brian/bin/python -m pip install --quiet brian2==2.9.0 'numpy<2.4'
 	@touch $@
 
-bench: .venv-bench/.ready $(LAVA)/.ready  ## the simulator beside its peers, each in an environment of its own
+bench: .venv-bench/.ready $(LAVA)/.ready  ## the simulator beside its peers, in environments of their own
 	OMP_NUM_THREADS=1 .venv-bench/bin/python benchmarks/simulate.py \
 		--brian .venv-bench-brian/bin/python --lava $(LAVA)/bin/python
 
 clean:  ## remove what the other targets made
-	rm -rf $(VENV) $(LAVA) $(SANAFE) $(PEERS) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
+	rm -rf $(VENV) $(LAVA) $(SANAFE) $(PEERS) .venv-bench .venv-bench-brian build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache \
 		.hypothesis .coverage

@@ -129,11 +129,13 @@ def sinabs(connections: Connections, thresholds: Thresholds) -> Simulate:
     from sinabs.activation import SingleSpike
     from sinabs.layers import IAF
 
+    neurons = [IAF(spike_threshold=torch.tensor(theta), spike_fn=SingleSpike) for theta in thresholds]
+
     def simulate(raster: Tensor) -> Tensor:
         values = raster.transpose(0, 1)
-        for connection, theta in zip(connections, thresholds, strict=True):
-            current = in_every_step(connection, values)
-            values = IAF(spike_threshold=torch.tensor(theta), spike_fn=SingleSpike)(current)
+        for connection, neuron in zip(connections, neurons, strict=True):
+            neuron.reset_states()
+            values = neuron(in_every_step(connection, values))
         return values.transpose(0, 1)
 
     return simulate

@@ -20,6 +20,42 @@ PACKAGES = {
 }
 
 
+FURTHER = {
+    "Probes, spike rasters, exports, verification": (
+        "deploy.backends.VerifyBackend",
+        "deploy.backends.chosen",
+        "deploy.export.export",
+        "deploy.export.random_messages",
+        "deploy.probe_plots.draw_probe",
+        "deploy.probe_plots.draw_raster",
+        "deploy.probes.ProbeTrace",
+        "deploy.probes.probe",
+        "deploy.raster.RasterNetwork",
+        "deploy.raster.RasterOutput",
+        "deploy.verify.Verdict",
+        "deploy.verify.verify",
+        "deploy.verify.verify_export",
+    ),
+    "Sweeps and their figures": (
+        "plots.curves.figure_4",
+        "plots.curves.figure_5",
+        "plots.curves.front",
+        "plots.curves.pie",
+        "plots.theory.figure_1",
+        "plots.theory.figure_2",
+        "plots.theory.figure_3",
+        "sweep.claims.Claim",
+        "sweep.claims.judge",
+        "sweep.engine.SweepResult",
+        "sweep.engine.run_sweep",
+        "sweep.grid.Point",
+        "sweep.grid.SweepConfig",
+        "sweep.results.read_table",
+    ),
+}
+"""Names to import from the modules that define them."""
+
+
 def api() -> str:
     """Autosummary tables of every public name, by the module that defines it."""
     parts = []
@@ -40,6 +76,9 @@ def api() -> str:
         parts.append(
             f"{title}\n{'-' * len(title)}\n\n``import {package}``\n\n.. autosummary::\n   :toctree: api\n\n{listing}\n"
         )
+    for title, names in FURTHER.items():
+        listing = "\n".join(f"   spiking_pvae.{name}" for name in names)
+        parts.append(f"{title}\n{'-' * len(title)}\n\n.. autosummary::\n   :toctree: api\n\n{listing}\n")
     title = "Python reference"
     intro = "Names are loaded on first use. Everything that travels between functions is a frozen value."
     return "\n".join([title, "=" * len(title), "", intro, "", *parts])

@@ -225,7 +225,9 @@ def simulate(
                 report=report,
             )
         except KeyboardInterrupt:
-            way = "" if parts is None else "; they are kept: the same command with --resume goes on"
+            way = "; they are kept: the same command with --resume goes on"
+            if parts is None:
+                way = "; with --record FOLDER they would be kept, and --resume go on"
             terminal.say(f"{finished} of {len(images)} inferences are done{way}")
             raise
     seconds = time.perf_counter() - started

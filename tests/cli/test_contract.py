@@ -181,7 +181,7 @@ def test_tables_for_people(job, capsys):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_help_has_an_example(name, capsys):
     assert main([name, "--help"]) == 0
-    assert f"spiking-pvae {name}" in capsys.readouterr().out
+    assert f"Example: spiking-pvae {name}" in " ".join(capsys.readouterr().out.split())
 
 
 def test_top_level(capsys):

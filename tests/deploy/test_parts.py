@@ -148,7 +148,7 @@ def cluster(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*large object.*:UserWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_cluster_that_loses_a_worker_gives_the_same_record(cluster):
     address, workers = cluster
     network = networks.random_network(3, hidden=(5,))
@@ -172,7 +172,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_record(cluster):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore:.*large object.*:UserWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_a_cluster_goes_on_where_it_was_interrupted(cluster, tmp_path):
     address, _ = cluster
     network = networks.random_network(3, hidden=(5,))

@@ -2,8 +2,8 @@
 
     python benchmarks/keep_sweep.py metabolic-cost --sweep sweeps/full
 
-writes docs/results/metabolic-cost/ (results.csv, timings.csv, about.json, figures as PNG). The page of results
-judges and draws every kept table at each build of the documentation.
+writes docs/results/metabolic-cost/ (results.csv, results.parquet, timings.csv, about.json, all figures as PNG and SVG).
+The page of results judges and draws every kept table at each build of the documentation.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from typing import Any
 
 from measuring import machine  # the file beside this one
 
-from spiking_pvae.plots import curves
-from spiking_pvae.plots.write import PNG_DPI
+from spiking_pvae.energy import load_preset
+from spiking_pvae.plots.sweep import pixels_of, sweep_drawings
+from spiking_pvae.plots.write import save_all
 from spiking_pvae.quantities import duration
 from spiking_pvae.storage import read_json, write_json
 from spiking_pvae.sweep.engine import CALLS, MANIFEST
-from spiking_pvae.sweep.results import TABLE, read_table
+from spiking_pvae.sweep.results import PARQUET, TABLE, read_table
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 
@@ -77,6 +78,8 @@ def about(sweep: Path, rows: list[dict[str, object]], command: str) -> dict[str,
         "training": f"{chosen['first_epochs']} epochs for the first point of a curve, {chosen['next_epochs']} for each "
         f"further one, {chosen['last_epochs'] or chosen['next_epochs']} for the last, {chosen['cold_epochs']} for a "
         "check",
+        "hardware": chosen["hardware"],
+        "pixels of an image": str(pixels_of(sweep, rows)),
         "version": manifest["version"],
     }
 
@@ -89,10 +92,19 @@ def cpu_seconds(sweep: Path) -> float:
 
 def draw(target: Path) -> None:
     """Draw the figures of a kept table beside it."""
-    rows = read_table(target / TABLE)
-    for figure in (curves.figure_4, curves.figure_5, curves.pie, curves.front):
-        for drawing in figure(rows):
-            drawing.figure.savefig(target / f"{drawing.name}.png", dpi=PNG_DPI // 2, metadata={"Software": None})
+    facts = read_json(target / "about.json")
+    preset, pixels = load_preset(facts["hardware"]), int(facts["pixels of an image"])
+    save_all(sweep_drawings(read_table(target / TABLE), preset, pixels), target)
+
+
+def keep(sweep: Path, target: Path, command: str) -> None:
+    """Copy the tables of a sweep and say how they were made; without pyarrow there is no Parquet table to copy."""
+    facts = about(sweep, read_table(sweep / TABLE), command)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in (TABLE, "timings.csv", PARQUET):
+        if (sweep / name).is_file():
+            shutil.copyfile(sweep / name, target / name)
+    write_json(target / "about.json", facts)
 
 
 def main() -> None:
@@ -105,11 +117,7 @@ def main() -> None:
     target = RESULTS / options.name
     if options.sweep is not None:
         command = options.command or f"spiking-pvae sweep --preset {options.name}"
-        facts = about(options.sweep, read_table(options.sweep / TABLE), command)
-        target.mkdir(parents=True, exist_ok=True)
-        for name in (TABLE, "timings.csv"):
-            shutil.copyfile(options.sweep / name, target / name)
-        write_json(target / "about.json", facts)
+        keep(options.sweep, target, command)
     draw(target)
     print(f"{target}: {len(read_table(target / TABLE))} points")
 

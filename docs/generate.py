@@ -6,11 +6,16 @@ import contextlib
 import io
 import json
 import os
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from benchmark_tables import benchmarks  # the file beside this one
+
+if TYPE_CHECKING:
+    from spiking_pvae.plots.style import Drawing
 
 PACKAGES = {
     "spiking_pvae": "Models, training and evaluation",
@@ -131,28 +136,45 @@ def data_sets() -> str:
     return "\n".join(["| name | what | licence |", "|---|---|---|", *rows, ""])
 
 
-def sweep_results(folder: Path) -> str:
-    """Judge the kept tables of sweeps and draw their figures, each with the machine and the time it took."""
-    from spiking_pvae.plots import curves
-    from spiking_pvae.plots.write import save
+def sweep_results(folder: Path, results: Path) -> str:
+    """Judge the tables of sweeps kept in `results`, and draw their figures, each with the machine and the time it took.
+
+    Figures 1 to 3, which need no table but prices and a fan-out, are drawn once for each pair of these.
+    """
+    from spiking_pvae.energy import load_preset
+    from spiking_pvae.plots.sweep import sweep_drawings
     from spiking_pvae.sweep.claims import judge
     from spiking_pvae.sweep.results import TABLE, read_table
 
-    parts = []
-    for kept in sorted((Path(__file__).parent / "results").glob(f"*/{TABLE}")):
+    parts, theory = [], {}
+    for kept in sorted(results.glob(f"*/{TABLE}")):
         rows, about = read_table(kept), json.loads((kept.parent / "about.json").read_text(encoding="utf-8"))
         name = kept.parent.name
+        hardware, pixels = about["hardware"], int(about["pixels of an image"])
+        drawings = sweep_drawings(rows, load_preset(hardware), pixels)
+        theory.setdefault((hardware, pixels), drawings["theory"])
         claims = [f"| {_cell(c.statement)} | {c.verdict} | {_cell(c.finding)} |" for c in judge(rows)]
         facts = [f"- {key}: {value}" for key, value in about.items()]
-        shown = []
-        for drawing in (
-            each for draw in (curves.figure_4, curves.figure_5, curves.pie, curves.front) for each in draw(rows)
-        ):
-            png, _ = save(drawing, folder / "figures" / name)
-            shown.append(f"![{drawing.text}](_generated/figures/{name}/{png.name})")
         table = ["| claim | verdict | by which number |", "|---|---|---|", *claims]
-        parts.append("\n".join([f"## {name}", "", *facts, "", *table, "", *(f"{s}\n" for s in shown)]))
+        shown = _figures([*drawings["results"], *drawings["front"]], folder, name)
+        parts.append("\n".join([f"## {name}", "", *facts, "", *table, "", *shown]))
+    for (hardware, pixels), drawings in theory.items():
+        name = f"theory-{hardware}-{pixels}"
+        told = f"Joules are those of a message and its {pixels} synaptic operations on `{hardware}`, hops left out."
+        heads = ["## The figures that need no model", "", told, ""]
+        parts.append("\n".join([*heads, *_figures(drawings, folder, name)]))
     return "\n".join(parts)
+
+
+def _figures(drawings: Sequence[Drawing], folder: Path, name: str) -> list[str]:
+    """Draw figures for a page and return the lines that show them."""
+    from spiking_pvae.plots.write import save
+
+    lines = []
+    for drawing in drawings:
+        png, _ = save(drawing, folder / "figures" / name)
+        lines.append(f"![{drawing.text}](_generated/figures/{name}/{png.name})\n")
+    return lines
 
 
 def changelog() -> str:
@@ -178,7 +200,7 @@ def write(folder: Path) -> None:
         "energy-sources.md": energy_sources(),
         "data-sets.md": data_sets(),
         "changelog.md": changelog(),
-        "results.md": sweep_results(folder),
+        "results.md": sweep_results(folder, Path(__file__).parent / "results"),
         "benchmarks.md": benchmarks(),
     }
     for name, text in pages.items():

@@ -21,7 +21,7 @@ FIGURES = "figures"
 class Report(Command):
     """Write one self-contained HTML page about a run or a sweep.
 
-    For a sweep, its figures are also written as PNG and SVG files beside the page.
+    For a sweep, its figures are also written into its folder, as PNG and SVG files, and its claims as JSON.
 
     Example: spiking-pvae report runs/first --out first.html
     """
@@ -92,10 +92,11 @@ def write_run_report(options: Report, out: Path, terminal: Terminal) -> Path:
 
 
 def write_sweep_report(folder: Path, out: Path, terminal: Terminal) -> Path:
-    """Write the figures, the claims and the page of a sweep folder."""
+    """Write the page of a sweep folder; its figures and claims go into the folder, wherever the page goes."""
     from spiking_pvae.energy import load_preset
-    from spiking_pvae.plots.write import save
-    from spiking_pvae.report.sweep_page import sweep_drawings, sweep_page
+    from spiking_pvae.plots.sweep import pixels_of, sweep_drawings
+    from spiking_pvae.plots.write import save_all
+    from spiking_pvae.report.sweep_page import sweep_page
     from spiking_pvae.storage import read_json, write_json, write_text
     from spiking_pvae.sweep.claims import judge
     from spiking_pvae.sweep.results import TABLE, read_table
@@ -104,12 +105,10 @@ def write_sweep_report(folder: Path, out: Path, terminal: Terminal) -> Path:
     if not any(row["status"] == "done" for row in rows):
         raise InputError("report", given=f"{folder}, without a finished point", allowed="a sweep with one at least")
     terminal.say("Drawing the figures")
-    pixels = _pixels(folder)
-    drawings = sweep_drawings(rows, load_preset(manifest["sweep"]["hardware"]), pixels)
-    for drawing in (each for group in drawings.values() for each in group):
-        save(drawing, out.parent / FIGURES)
+    drawings = sweep_drawings(rows, load_preset(manifest["sweep"]["hardware"]), pixels_of(folder, rows))
+    save_all(drawings, folder / FIGURES)
     claims = judge(rows)
-    write_json(out.parent / "claims.json", {"claims": [claim.to_json() for claim in claims]})
+    write_json(folder / "claims.json", {"claims": [claim.to_json() for claim in claims]})
     data = manifest["data"]
     provenance = {
         **versions(),
@@ -121,16 +120,6 @@ def write_sweep_report(folder: Path, out: Path, terminal: Terminal) -> Path:
     }
     write_text(out, sweep_page(rows, claims, drawings, provenance))
     return out
-
-
-def _pixels(folder: Path) -> int:
-    """Return the pixels of an image, from the first run folder."""
-    import math
-
-    from spiking_pvae.storage import read_json
-
-    run = next(folder.glob("points/*/*/run.json"))
-    return math.prod(read_json(run)["image_shape"])
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from spiking_pvae.plots.style import (
     BLUE,
@@ -21,7 +22,7 @@ from spiking_pvae.plots.style import (
     shades,
     styled,
 )
-from spiking_pvae.sweep.claims import REFERENCE_LATENTS, Curve, curves_of
+from spiking_pvae.sweep.claims import REFERENCE_LATENTS, curves_of
 from spiking_pvae.sweep.results import Row
 
 LABELS = {
@@ -34,44 +35,46 @@ LEAST_NATS = 1e-3
 
 
 def families(rows: Sequence[Row]) -> list[str]:
-    """Return the families with a finished point, in the order of the legend."""
-    present = {row["model"] for row in rows if row["status"] == "done"}
-    return [model for model in LABELS if model in present]
+    """Return the families with a finished point on a curve, in the order of the legend."""
+    return [model for model in LABELS if curves_of(rows, model)]
 
 
-def _against_beta(axes: Axes, curves: dict[tuple[int, int], Curve], measure: Measure, gid: str) -> dict[str, list[str]]:
-    sizes = sorted({latents for latents, _ in curves})
-    colours = dict(zip(sizes, shades(len(sizes)), strict=True))
-    hovers: dict[str, list[str]] = {}
-    for (latents, seed), curve in curves.items():
-        betas, values = [row["beta"] for row in curve], [measure(row) for row in curve]
-        label = f"K = {latents}" if seed == min(s for k, s in curves if k == latents) else None
-        (line,) = axes.plot(betas, values, "o-", color=colours[latents], label=label)
-        line.set_gid(f"{gid}-{latents}-{seed}")
-        hovers[f"{gid}-{latents}-{seed}"] = [
-            f"K {latents}, beta {beta:g}: {value:.4g}" for beta, value in zip(betas, values, strict=True)
-        ]
-    axes.set_xscale("log")
-    plain_log_ticks(axes, "x", sorted({row["beta"] for curve in curves.values() for row in curve}))
-    axes.tick_params(axis="x", labelsize=7)
-    axes.set_xlabel("β")
-    return hovers
-
-
-def _by_family(rows: Sequence[Row], measure: Measure, label: str, empty: Drawing, *, log: bool) -> Drawing:
-    """Fill a drawing with one panel a family, all curves over beta."""
+def _by_family(
+    rows: Sequence[Row], empty: Drawing, x: Measure, y: Measure, hover: Callable[[Row], str]
+) -> tuple[Drawing, list[Axes]]:
+    """Fill a drawing with one panel a family, a curve for each K and seed; a K has one colour in all of them."""
     models = families(rows)
+    found = {model: curves_of(rows, model) for model in models}
+    sizes = sorted({latents for curves in found.values() for latents, _ in curves})
+    colours = dict(zip(sizes, shades(len(sizes)), strict=True))
     figure, axes = panels(1, len(models), sharey=True)
     hovers: dict[str, Sequence[str]] = {}
+    lines: dict[int, Line2D] = {}
     for axis, model in zip(axes, models, strict=True):
-        hovers |= _against_beta(axis, curves_of(rows, model), measure, f"{empty.name}-{model}")
+        for (latents, seed), curve in found[model].items():
+            gid = f"{empty.name}-{model}-{latents}-{seed}"
+            values = [x(row) for row in curve], [y(row) for row in curve]
+            (line,) = axis.plot(*values, "o-", color=colours[latents], gid=gid)
+            lines.setdefault(latents, line)
+            hovers[gid] = [f"K {latents}, beta {row['beta']:g}: {hover(row)}" for row in curve]
         axis.set_title(LABELS[model])
-        axis.set_ylabel(label)
+    legend = [lines[latents] for latents in sizes], [f"K = {latents}" for latents in sizes]
+    figure.legend(*legend, loc="outside lower center", ncols=min(4, len(sizes)))
+    return replace(empty, figure=figure, hovers=hovers), axes
+
+
+def _against_beta(rows: Sequence[Row], measure: Measure, label: str, empty: Drawing, *, log: bool) -> Drawing:
+    """Fill a drawing with all curves over beta."""
+    drawing, axes = _by_family(rows, empty, lambda row: row["beta"], measure, lambda row: f"{measure(row):.4g}")
+    betas = sorted({row["beta"] for model in families(rows) for c in curves_of(rows, model).values() for row in c})
+    for axis in axes:
+        axis.set_xscale("log")
+        plain_log_ticks(axis, "x", betas)
+        axis.tick_params(axis="x", labelsize=7)
+        axis.set(xlabel="β", ylabel=label)
         if log:
             plain_log(axis)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
-    return replace(empty, figure=figure, hovers=hovers)
+    return drawing
 
 
 def _empty(name: str, title: str, text: str) -> Drawing:
@@ -92,9 +95,14 @@ def figure_4(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
         "Energy that the latents' messages cause in an inference, against beta.",
     )
     return (
-        _by_family(rows, lambda row: row["metabolic_cost"], "mean activity of a latent", cost, log=True),
-        _by_family(rows, lambda row: row["latent_joules"] * 1e9, "latents, nJ an inference", joules, log=True),
+        _against_beta(rows, lambda row: row["metabolic_cost"], "mean activity of a latent", cost, log=True),
+        _against_beta(rows, lambda row: row["latent_joules"] * 1e9, "latents, nJ an inference", joules, log=True),
     )
+
+
+def _latents_share(row: Row) -> float:
+    share: float = row["latent_joules"] / row["joules"]
+    return share
 
 
 @styled
@@ -111,8 +119,10 @@ def figure_5(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
         "Share of an inference's energy that the latents' messages cause: the part that beta can steer.",
     )
     return (
-        _by_family(rows, lambda row: row["proportion_zeros"], "proportion of zeros", zeros, log=False),
-        _by_family(rows, lambda row: row["latent_joules"] / row["joules"], "latents' share of joules", share, log=True),
+        _against_beta(rows, lambda row: row["proportion_zeros"], "proportion of zeros", zeros, log=False),
+        _against_beta(
+            rows, lambda row: row["latent_joules"] / row["joules"], "latents' share of joules", share, log=True
+        ),
     )
 
 
@@ -120,19 +130,22 @@ def figure_5(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
 def pie(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
     """Draw the zeros at K = 512 (or the largest K) for some betas; the latents' share of the joules likewise."""
     models = families(rows)
-    sizes = {row["latents"] for row in rows if row["status"] == "done"}
+    found = {model: curves_of(rows, model) for model in models}
+    sizes = {latents for curves in found.values() for latents, _ in curves}
     latents = REFERENCE_LATENTS if REFERENCE_LATENTS in sizes else max(sizes)
-    curves = {model: next(c for (k, _), c in curves_of(rows, model).items() if k == latents) for model in models}
+    curves = {model: next((c for (k, _), c in found[model].items() if k == latents), []) for model in models}
     betas = sorted({row["beta"] for curve in curves.values() for row in curve})
     chosen = sorted({betas[0], betas[len(betas) // 2], betas[-1]})
 
     def draw(empty: Drawing, measure: Measure, labels: tuple[str, str], colour: str) -> Drawing:
         figure, axes = panels(len(chosen), len(models), width=WIDTH / max(2, len(chosen)), height=1.9)
+        figure.set_layout_engine("constrained", h_pad=0.12)  # titles of two lines reach over the edge by default
         for index, axis in enumerate(axes):
             model, beta = models[index // len(chosen)], chosen[index % len(chosen)]
             row = next((row for row in curves[model] if row["beta"] == beta), None)
             axis.set_axis_off()
             if row is None:
+                axis.set_title(f"{LABELS[model]}\nβ = {beta:g}: not reached", fontsize=8)
                 continue
             share = measure(row)
             axis.pie([share, 1 - share], colors=[colour, f"{GREY}66"], startangle=90, counterclock=False)
@@ -156,7 +169,7 @@ def pie(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
             f"Joules at K = {latents}",
             "Share of an inference's energy that the latents' messages cause, for some betas and each family.",
         ),
-        lambda row: row["latent_joules"] / row["joules"],
+        _latents_share,
         ("caused by latents", "the rest"),
         ORANGE,
     )
@@ -164,24 +177,18 @@ def pie(rows: Sequence[Row]) -> tuple[Drawing, Drawing]:
 
 
 def _against_nats(rows: Sequence[Row], measure: Measure, label: str, empty: Drawing) -> Drawing:
-    """Fill a drawing with one panel a family, all curves over the KL."""
-    models = families(rows)
-    figure, axes = panels(1, len(models), sharey=True)
-    hovers: dict[str, Sequence[str]] = {}
-    for axis, model in zip(axes, models, strict=True):
-        curves = curves_of(rows, model)
-        for ((latents, seed), curve), colour in zip(curves.items(), shades(len(curves)), strict=True):
-            points = [(max(row["kl"], LEAST_NATS), measure(row), row["beta"]) for row in curve]
-            gid = f"{empty.name}-{model}-{latents}-{seed}"
-            nats, values = [point[0] for point in points], [point[1] for point in points]
-            axis.plot(nats, values, "o-", color=colour, label=f"K = {latents}", gid=gid)
-            hovers[gid] = [f"K {latents}, beta {beta:g}: {kl:.3g} nats, {value:.3g}" for kl, value, beta in points]
+    """Fill a drawing with all curves over the KL."""
+
+    def nats(row: Row) -> float:
+        kl: float = row["kl"]
+        return max(kl, LEAST_NATS)
+
+    drawing, axes = _by_family(rows, empty, nats, measure, lambda row: f"{nats(row):.3g} nats, {measure(row):.3g}")
+    for axis in axes:
         plain_log(axis, "x")
         plain_log(axis)
-        axis.set(xlabel="KL (nats an inference)", ylabel=label, title=LABELS[model])
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
-    return replace(empty, figure=figure, hovers=hovers)
+        axis.set(xlabel="KL (nats an inference)", ylabel=label)
+    return drawing
 
 
 @styled

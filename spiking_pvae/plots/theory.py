@@ -3,6 +3,9 @@
 The joules of a latent's message are those of its sending and of one synaptic operation at each of `fan_out` synapses:
 
     e = p_message + p_firing + p_spike + fan_out p_synop
+
+A latent that is not 0 sends one graded message, whatever its count: (1 - e^-r) e for a Poisson latent of rate r, and
+Phi(mu / sigma) e for a rectified Gaussian.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.plots.style import BLUE, GREY, ORANGE, PURPLE, Drawing, panels, styled
 
 Float64 = NDArray[np.float64]
+PRIOR_RATES = (0.1, 1.0)
+"""Prior rates for which figure 1 draws joules; far below 1 a latent sends as many messages as spikes."""
 
 
 def divergence(u: Float64) -> Float64:
@@ -46,6 +51,11 @@ def message_joules(preset: Preset, fan_out: int) -> float:
     return sum(prices.get(name, 0.0) for name in ("message", "firing", "spike")) + fan_out * synop
 
 
+def poisson_messages(rate: Float64) -> Float64:
+    """1 - e^-rate: the expected messages of a Poisson latent in an inference."""
+    return -np.expm1(-rate)
+
+
 @styled
 def figure_1(e: float) -> tuple[Drawing, Drawing]:
     """Draw the KL nonlinearities f and g with their quadratic approximations; nats and joules of a latent."""
@@ -61,7 +71,8 @@ def figure_1(e: float) -> tuple[Drawing, Drawing]:
     nats = Drawing(
         name="figure-1-divergences",
         title="Figure 1. What a deviation costs in nats",
-        text="f rises from 1 at very negative u to 0 at u = 0 and exponentially beyond; g rises linearly to the left.",
+        text="f falls from 1 at very negative u to 0 at u = 0 and rises exponentially beyond; "
+        "g rises linearly to the left.",
         figure=figure,
     )
     figure, (axes,) = panels()
@@ -69,15 +80,19 @@ def figure_1(e: float) -> tuple[Drawing, Drawing]:
     axes.set(ylim=(0, 5), xlabel="log-residual u")
     axes.set_ylabel("f(u), nats / prior rate", color=BLUE)
     other = axes.twinx()
-    other.plot(u, np.exp(u) * e * 1e9, color=PURPLE)
+    for rate, style in zip(PRIOR_RATES, ("-", "--"), strict=True):
+        per_rate = poisson_messages(rate * np.exp(u)) * e * 1e9 / rate
+        other.plot(u, per_rate, style, color=PURPLE, label=f"messages, prior rate {rate:g}")
     other.set_ylabel("nJ / prior rate", color=PURPLE)
     other.set_ylim(0, 5 * e * 1e9)
+    other.legend(loc="upper left")
     other.spines["right"].set_visible(True)
     axes.set_title("At u = 0 the KL is nothing, the joules are not")
     joules = Drawing(
         name="figure-1-joules",
         title="Figure 1, in joules",
-        text="The energy of a latent's messages grows as e^u and is not zero where the divergence is.",
+        text="The energy of a latent's messages, (1 - exp(-r e^u)) e for a prior rate r, is not zero where the "
+        f"divergence is; drawn for r = {' and '.join(f'{rate:g}' for rate in PRIOR_RATES)}.",
         figure=figure,
     )
     return nats, joules
@@ -108,7 +123,7 @@ def figure_2(e: float) -> tuple[Drawing, Drawing]:
     figure, (axis,) = panels()
     mean = np.logspace(-2.5, 0.7, 200)
     mu = np.linspace(-4, 6, 400)
-    axis.loglog(mean, -np.expm1(-mean) * e * 1e9, label="Poisson: (1 − e⁻ᵐ) e", color=BLUE)
+    axis.loglog(mean, poisson_messages(mean) * e * 1e9, label="Poisson: (1 − e⁻ᵐ) e", color=BLUE)
     axis.loglog(relu_moments(mu)[0], ndtr(mu) * e * 1e9, label="rectified Gaussian, σ = 1: Φ(μ) e", color=ORANGE)
     axis.axvline(relu_moments(np.zeros(1))[0][0], color=GREY, linestyle=":", label="its prior, half of them zero")
     axis.set(xlim=(mean[0], mean[-1]), xlabel="mean activity of a latent", ylabel="nJ an inference")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -28,6 +28,13 @@ def save(drawing: Drawing, folder: Path) -> tuple[Path, Path]:
                 metadata = {"Date": None} if kind == "svg" else {"Software": None}
                 drawing.figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=metadata)
     return paths
+
+
+def save_all(drawings: Mapping[str, Sequence[Drawing]], folder: Path) -> None:
+    """Write the figures of all sections as PNG and SVG."""
+    for group in drawings.values():
+        for drawing in group:
+            save(drawing, folder)
 
 
 def inline(drawing: Drawing) -> str:

@@ -5,33 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from spiking_pvae.energy import Preset
-from spiking_pvae.plots import curves, theory
+from spiking_pvae.plots import curves
 from spiking_pvae.plots.style import Drawing
 from spiking_pvae.quantities import quantity
 from spiking_pvae.report.render import Cell, Section, Table, Tile, render
 from spiking_pvae.sweep.claims import Claim
 from spiking_pvae.sweep.results import Row
-
-
-def sweep_drawings(rows: Sequence[Row], preset: Preset, pixels: int) -> dict[str, list[Drawing]]:
-    """Draw all figures of a sweep, by section.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        Results table with at least one finished point.
-    preset : Preset
-        Prices of the figures that need no model.
-    pixels : int
-        Fan-out of a latent.
-    """
-    e = theory.message_joules(preset, pixels)
-    return {
-        "theory": [*theory.figure_1(e), *theory.figure_2(e), *theory.figure_3(e)],
-        "results": [*curves.figure_4(rows), *curves.figure_5(rows), *curves.pie(rows)],
-        "front": list(curves.front(rows)),
-    }
 
 
 def sweep_page(
@@ -48,7 +27,7 @@ def sweep_page(
         Results table.
     claims : sequence of Claim
     drawings : mapping
-        Of `sweep_drawings`.
+        Of `plots.sweep.sweep_drawings`.
     provenance : mapping of str to str
     """
     done = [row for row in rows if row["status"] == "done"]

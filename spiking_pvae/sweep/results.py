@@ -21,6 +21,7 @@ from spiking_pvae.sweep.grid import Point, SweepConfig, points
 
 POINT_FILE = "point.json"
 TABLE = "results.csv"
+PARQUET = "results.parquet"
 
 WHAT = ("model", "latents", "beta", "seed", "start", "status", "reason")
 EVALUATED = (
@@ -135,9 +136,9 @@ def write_table(out: Path, outcomes: Sequence[Outcome]) -> tuple[Path, ...]:
     except ImportError:
         return tuple(written)
     columns = {key: [each.get(key) for each in rows] for key in COLUMNS}
-    with replacing(out / "results.parquet") as temporary:
+    with replacing(out / PARQUET) as temporary:
         parquet.write_table(pa.table(columns), temporary)
-    return (*written, out / "results.parquet")
+    return (*written, out / PARQUET)
 
 
 def read_table(path: Path) -> list[Row]:

@@ -7,14 +7,28 @@ from typing import Any
 from spiking_pvae.errors import InputError
 
 
+def require_address(address: str) -> None:
+    """Refuse a text that can't be the address of a scheduler.
+
+    Raises
+    ------
+    InputError
+        It names no port.
+    """
+    if ":" not in address:
+        raise InputError("scheduler", given=repr(address), allowed="an address such as tcp://host:8786")
+
+
 def connect(address: str, timeout: str | int) -> Any:
     """Return a client of the scheduler at `address`; leaving its context closes it.
 
     Raises
     ------
     InputError
-        Dask is not installed, or no scheduler answers within `timeout` (seconds, or text with a unit).
+        It is no address, Dask is not installed, or no scheduler answers within `timeout` (seconds, or text with a
+        unit).
     """
+    require_address(address)
     try:
         from distributed import Client
     except ImportError:

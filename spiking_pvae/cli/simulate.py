@@ -134,8 +134,11 @@ class Simulate(Command):
 
     def check(self) -> None:
         """Refuse what can be known to be wrong without the network and the data."""
+        from spiking_pvae.dask_client import require_address
         from spiking_pvae.storage import require_free
 
+        if self.scheduler is not None:
+            require_address(self.scheduler)
         for name in ("repeat", "samples", "steps", "probe_samples"):
             value = getattr(self, name)
             if value is not None and value < 1:

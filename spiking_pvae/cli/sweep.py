@@ -5,13 +5,21 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+import tyro
 
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.errors import InputError
 from spiking_pvae.quantities import duration
 from spiking_pvae.sweep.grid import PRESETS, Family, PresetName, SweepConfig
+
+WORKERS = 2
+
+Value = TypeVar("Value")
+Preset = Annotated[Value | None, tyro.conf.arg(help_behavior_hint="(default: the preset's)")]
+"""An option that takes the place of a value of the chosen preset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,33 +39,33 @@ class Sweep(Command):
     """Name of a data set (spiking-pvae data) or a path."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
-    models: tuple[Family, ...] | None = None
+    models: Preset[tuple[Family, ...]] = None
     """Families of models."""
-    latents: tuple[int, ...] | None = None
+    latents: Preset[tuple[int, ...]] = None
     """Numbers of latents K."""
-    betas: tuple[float, ...] | None = None
+    betas: Preset[tuple[float, ...]] = None
     """Weights of the KL."""
-    seeds: tuple[int, ...] | None = None
+    seeds: Preset[tuple[int, ...]] = None
     """Seeds."""
-    first_epochs: int | None = None
+    first_epochs: Preset[int] = None
     """Epochs of the first point of a curve along beta."""
-    next_epochs: int | None = None
+    next_epochs: Preset[int] = None
     """Epochs of each further point, which starts from the one before."""
-    last_epochs: int | None = None
+    last_epochs: Preset[int] = None
     """Epochs of the last point of a curve, at the largest beta."""
-    cold_latents: tuple[int, ...] | None = None
+    cold_latents: Preset[tuple[int, ...]] = None
     """K at which points are also trained from scratch, as a check."""
-    cold_betas: tuple[float, ...] | None = None
+    cold_betas: Preset[tuple[float, ...]] = None
     """Betas at which that is done."""
-    cold_epochs: int | None = None
+    cold_epochs: Preset[int] = None
     """Epochs of a check."""
-    batch_size: int | None = None
+    batch_size: Preset[int] = None
     """Images a step."""
-    samples: int | None = None
+    samples: Preset[int] = None
     """Held-out images that each integer network is simulated with."""
-    hardware: str | None = None
+    hardware: Preset[str] = None
     """Name of an energy preset (spiking-pvae hardware) or path of a TOML file."""
-    workers: int = 2
+    workers: Annotated[int | None, tyro.conf.arg(help_behavior_hint=f"(default: {WORKERS})")] = None
     """Processes of this machine at a time, of one thread each."""
     scheduler: str | None = None
     """Address of a Dask scheduler whose workers do the work instead."""
@@ -80,11 +88,12 @@ class Sweep(Command):
         """Run the sweep and print what became of it."""
         from spiking_pvae.sweep.engine import check_options, run_sweep
         from spiking_pvae.sweep.grid import curves, points
+        from spiking_pvae.sweep.results import collect
 
-        if self.scheduler is not None and "://" not in self.scheduler and ":" not in self.scheduler:
-            raise InputError("scheduler", given=repr(self.scheduler), allowed="an address such as tcp://host:8786")
-        config = self.config()
-        check_options(config, self.out, workers=self.workers, force=self.force)
+        if self.scheduler is not None and self.workers is not None:
+            raise InputError("workers", given=self.workers, allowed="a number of processes, without --scheduler")
+        config, workers = self.config(), WORKERS if self.workers is None else self.workers
+        check_options(config, self.out, workers=workers, scheduler=self.scheduler, force=self.force)
         dataset = load_data(self.data, self.data_folder, terminal)
         total = len(points(config))
         terminal.say(f"Sweep of {total} points on {len(curves(config))} curves, into {self.out}")
@@ -95,14 +104,16 @@ class Sweep(Command):
                     config,
                     dataset,
                     self.out,
-                    workers=self.workers,
+                    workers=workers,
                     scheduler=self.scheduler,
                     force=self.force,
                     retry=self.retry,
                     report=lambda done, _: tick(done),
                 )
             except KeyboardInterrupt:
-                terminal.say("Stopped. The same command goes on.")
+                kept = len(collect(self.out, config))
+                way = ", without --force," if self.force else ""
+                terminal.say(f"Stopped: {kept} of {total} points are kept. The same command{way} goes on.")
                 raise
         from spiking_pvae.cli.report import write_sweep_report
 

@@ -18,11 +18,12 @@ import torch
 from spiking_pvae.allocator import keep_freed_memory
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.config import TrainConfig
-from spiking_pvae.energy import Preset, load_preset
+from spiking_pvae.energy import Preset
 from spiking_pvae.model import VAE, build_model
 from spiking_pvae.sweep.grid import Curve, Point, SweepConfig
 from spiking_pvae.sweep.job import Job
 from spiking_pvae.sweep.measure import measure
+from spiking_pvae.sweep.prices import kept_prices
 from spiking_pvae.sweep.results import POINT_FILE, Outcome, load_outcome, save_outcome
 from spiking_pvae.training import fit
 from spiking_pvae.types import Dataset, ImageSet
@@ -112,7 +113,7 @@ def follow(curve: Curve, job: Job) -> list[Outcome]:
     # One thread: sums of floats depend on their order, and a grid fills the processors by its curves.
     torch.set_num_threads(1)
     keep_freed_memory()
-    preset = load_preset(job.config.hardware)
+    preset = kept_prices(job.out, job.config.hardware)
     outcomes: list[Outcome] = []
     before: Path | None = None
     with alone(job.folder(curve[0]).parent):

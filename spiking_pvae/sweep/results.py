@@ -1,6 +1,6 @@
 """Results: one file a point, one tidy table a sweep.
 
-results.csv       one row a point: what it is, whether it was reached, what was measured
+results.csv       one row a point: what it is, whether it was reached (done, failed, unfinished), what was measured
 results.parquet   the same, where pyarrow is installed
 timings.csv       seconds of wall and processor a point, apart from the results because they never repeat
 """
@@ -53,6 +53,8 @@ PRICED = (
 )
 COLUMNS = (*WHAT, *EVALUATED, *PRICED)
 TIMES = ("seconds", "cpu_seconds")
+TIMINGS = "timings.csv"
+TABLES = (TABLE, PARQUET, TIMINGS)
 
 Row = Mapping[str, Any]
 
@@ -123,12 +125,23 @@ def _csv(columns: Sequence[str], rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def write_table(out: Path, outcomes: Sequence[Outcome]) -> tuple[Path, ...]:
-    """Write the table as CSV, as Parquet where pyarrow is installed, and the times beside it."""
-    rows = [row(outcome) for outcome in outcomes]
+def write_table(out: Path, outcomes: Sequence[Outcome], unfinished: Sequence[Point] = ()) -> tuple[Path, ...]:
+    """Write the table as CSV, as Parquet where pyarrow is installed, and the times beside it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the sweep.
+    outcomes : sequence of Outcome
+        One row each.
+    unfinished : sequence of Point
+        Points that a stopped sweep has not come to; one row each, after the others.
+    """
+    waiting = {"status": "unfinished", "reason": "the sweep was stopped before its end"}
+    rows = [*(row(outcome) for outcome in outcomes), *({**asdict(point), **waiting} for point in unfinished)]
     write_text(out / TABLE, _csv(COLUMNS, rows))
     times = [{**asdict(o.point), "seconds": o.seconds, "cpu_seconds": o.cpu_seconds} for o in outcomes]
-    write_text(out / "timings.csv", _csv((*WHAT[:5], *TIMES), times))
+    write_text(out / TIMINGS, _csv((*WHAT[:5], *TIMES), times))
     written = [out / TABLE]
     try:
         import pyarrow as pa
@@ -150,7 +163,12 @@ def read_table(path: Path) -> list[Row]:
         There is no such file, or it lacks a column.
     """
     if not path.is_file():
-        raise InputError("results table", given=f"no file {path}", allowed="results.csv of a sweep")
+        raise InputError(
+            "results table",
+            given=f"no file {path}",
+            allowed=f"{TABLE} of a sweep that came to its end or was stopped by Ctrl-C",
+            remedy="A sweep that was killed goes on with its command, without --force, and writes it.",
+        )
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if missing := set(COLUMNS) - set(reader.fieldnames or ()):

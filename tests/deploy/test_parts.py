@@ -1,12 +1,7 @@
 """Simulations in parts: interrupted and gone on with, repeated, on a cluster; the result is that of one go."""
 
-import json
-import os
 import signal
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import networks
 import numpy as np
@@ -16,8 +11,6 @@ from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, InputPort, Layer, 
 from spiking_pvae.deploy.parts import Plan, fingerprint, remove_parts, require_parts_only
 from spiking_pvae.deploy.simulate import Repeated, simulate
 from spiking_pvae.errors import DamagedFileError, InputError
-
-ROOT = Path(__file__).parents[2]
 
 
 def assert_same(ours, theirs):
@@ -126,25 +119,6 @@ def test_without_dask_the_error_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r"spiking-pvae\[dask\]"):
         simulate(networks.random_network(3), networks.random_images(1, 3), scheduler="tcp://127.0.0.1:1")
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A scheduler and two workers as processes."""
-    file = tmp_path / "scheduler.json"
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    common = {"env": environment, "cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--host", "127.0.0.1"]
-    scheduler = subprocess.Popen([*start, "--port", "0", "--scheduler-file", str(file)], **common)
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-dashboard"]
-    workers = [subprocess.Popen([*worker, "--no-nanny", "--nthreads", "1"], **common) for _ in range(2)]
-    while not (file.is_file() and file.stat().st_size):
-        assert scheduler.poll() is None
-        time.sleep(0.1)
-    yield json.loads(file.read_text())["address"], workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.slow

@@ -1,14 +1,10 @@
 """A Dask cluster of two workers that loses one gives the same table; without Dask the error says what to install."""
 
-import json
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -20,13 +16,6 @@ from spiking_pvae.sweep.grid import curves, points
 from spiking_pvae.sweep.job import Job
 from spiking_pvae.sweep.results import TABLE
 from spiking_pvae.types import ImageSet
-
-HERE = Path(__file__).parent
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join([str(HERE), str(HERE.parents[1])]),
-    "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
-}
 
 
 def test_without_dask_the_error_names_the_extra(images, grid, tmp_path, monkeypatch):
@@ -106,24 +95,6 @@ def test_images_with_another_fingerprint_are_refused(images, tmp_path):
     cluster_of.save_images(images, tmp_path / "images")
     with pytest.raises(InputError, match=r"made 1.*made 2"):
         cluster_of.load_images(tmp_path / "images", "made 2")
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A scheduler and two workers as processes; the address and the workers."""
-    file = tmp_path / "scheduler.json"
-    start = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--host", "127.0.0.1"]
-    common = {"env": ENVIRONMENT, "cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    scheduler = subprocess.Popen([*start, "--port", "0", "--scheduler-file", str(file)], **common)
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-dashboard"]
-    workers = [subprocess.Popen([*worker, "--no-nanny", "--nthreads", "1"], **common) for _ in range(2)]
-    while not (file.is_file() and file.stat().st_size):
-        assert scheduler.poll() is None
-        time.sleep(0.1)
-    yield json.loads(file.read_text())["address"], workers
-    for process in (*workers, scheduler):
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.slow

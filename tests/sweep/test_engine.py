@@ -4,10 +4,12 @@ import dataclasses
 import fcntl
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,11 +18,13 @@ from needs import needed
 
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.errors import InputError
+from spiking_pvae.storage import read_json
+from spiking_pvae.sweep import engine
 from spiking_pvae.sweep import reach as reaching
-from spiking_pvae.sweep.engine import prepare_sweep, run_sweep
+from spiking_pvae.sweep.engine import MANIFEST, prepare_sweep, run_sweep
 from spiking_pvae.sweep.grid import curves, points
 from spiking_pvae.sweep.job import Job
-from spiking_pvae.sweep.results import TABLE, collect, load_outcome, read_table, write_table
+from spiking_pvae.sweep.results import TABLE, TABLES, collect, load_outcome, read_table, write_table
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +118,84 @@ def test_a_failed_point_is_kept_with_its_reason_and_the_rest_goes_on(images, gri
 
 
 def test_another_sweep_does_not_go_on_in_the_same_folder(unbroken, images, grid):
-    other = dataclasses.replace(grid, betas=(0.1, 1.0))
-    with pytest.raises(InputError, match="other settings"):
+    other = dataclasses.replace(grid, betas=(0.1, 1.0), samples=10)
+    names = r"sweep.betas \[0.1, 1.0\] instead of \[0.1, 1.0, 4.0\], sweep.samples 10 instead of 20\)"
+    with pytest.raises(InputError, match=names):
         prepare_sweep(dataclasses.replace(unbroken, config=other))
+    data = dataclasses.replace(images, fingerprint="made 2")
+    with pytest.raises(InputError, match=r"\(data.fingerprint made 2 instead of made 1\)"):
+        prepare_sweep(dataclasses.replace(unbroken, dataset=data))
+
+
+def test_a_stopped_sweep_leaves_the_table_of_what_it_has(unbroken, images, grid, tmp_path, monkeypatch):
+    def stop(chains, job, workers, tell):
+        folder = job.folder(chains[0][0]).parent
+        shutil.copytree(unbroken.out / folder.relative_to(job.out), folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "run_local", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(grid, images, tmp_path)
+    rows, whole = read_table(tmp_path / TABLE), read_table(unbroken.out / TABLE)
+    done = [r for r in rows if r["status"] == "done"]
+    assert done
+    assert all(r in whole for r in done)
+    assert {r["status"] for r in rows[len(done) :]} == {"unfinished"}
+    what = ("model", "latents", "beta", "seed", "start")
+    assert sorted(str([r[k] for k in what]) for r in rows) == sorted(str([r[k] for k in what]) for r in whole)
+
+    shutil.copytree(unbroken.out / "points", tmp_path / "points", dirs_exist_ok=True)
+    monkeypatch.setattr(engine, "run_local", lambda *_: None)
+    run_sweep(grid, images, tmp_path)
+    assert (tmp_path / TABLE).read_bytes() == (unbroken.out / TABLE).read_bytes()
+
+
+def test_a_killed_sweep_says_how_it_comes_to_its_table(tmp_path):
+    with pytest.raises(InputError, match="goes on with its command, without --force"):
+        read_table(tmp_path / TABLE)
+
+
+def test_starting_anew_leaves_no_point_of_another_grid(unbroken, images, grid, tmp_path):
+    shutil.copytree(unbroken.out, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "points" / "notes.txt").write_text("mine")
+    job = Job(config=dataclasses.replace(grid, latents=(5,), cold_latents=()), dataset=images, out=tmp_path)
+    prepare_sweep(job, force=True)
+    assert [path.name for path in (tmp_path / "points").iterdir()] == ["notes.txt"]
+    assert not [name for name in TABLES if (tmp_path / name).exists()]
+
+
+def test_a_file_of_prices_travels_with_the_sweep(images, grid, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    shipped = resources.files("spiking_pvae.energy") / "presets" / "loihi_davies2018.toml"
+    Path("mine.toml").write_bytes(shipped.read_bytes())
+    config = dataclasses.replace(grid, latents=(4,), betas=(1.0,), cold_latents=(), cold_betas=(), hardware="mine.toml")
+    job = Job(config=config, dataset=images, out=tmp_path / "out")
+    prepare_sweep(job)
+    prepare_sweep(job)
+    text = Path("mine.toml").read_text(encoding="utf-8")
+    Path("mine.toml").write_text(text.replace("23.6", "47.2"), encoding="utf-8")
+    assert Path("mine.toml").read_text(encoding="utf-8") != text
+    with pytest.raises(InputError, match=r"\(hardware.sha256 \w{64} instead of \w{64}\)"):
+        prepare_sweep(job)
+    Path("mine.toml").unlink()
+    monkeypatch.chdir(tmp_path)
+    job.out.rename(tmp_path / "moved")
+    moved = dataclasses.replace(job, out=tmp_path / "moved")
+    (outcome,) = reaching.follow(curves(config)[0], moved)
+    named = dataclasses.replace(config, hardware="loihi_davies2018")
+    again = dataclasses.replace(job, config=named, out=tmp_path / "again")
+    prepare_sweep(again)
+    (shipped_one,) = reaching.follow(curves(named)[0], again)
+    assert outcome.values == {**shipped_one.values, "hardware": "mine"}
+
+
+def test_the_manifest_of_a_shipped_preset_names_it_alone(unbroken):
+    manifest = read_json(unbroken.out / MANIFEST)
+    assert sorted(manifest) == ["data", "format", "sweep", "version"]
+    assert manifest["sweep"]["hardware"] == "loihi_davies2018"
+    assert not (unbroken.out / "hardware").exists()
 
 
 SCRIPT = """

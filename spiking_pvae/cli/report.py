@@ -93,19 +93,19 @@ def write_run_report(options: Report, out: Path, terminal: Terminal) -> Path:
 
 def write_sweep_report(folder: Path, out: Path, terminal: Terminal) -> Path:
     """Write the page of a sweep folder; its figures and claims go into the folder, wherever the page goes."""
-    from spiking_pvae.energy import load_preset
     from spiking_pvae.plots.sweep import pixels_of, sweep_drawings
     from spiking_pvae.plots.write import save_all
     from spiking_pvae.report.sweep_page import sweep_page
     from spiking_pvae.storage import read_json, write_json, write_text
     from spiking_pvae.sweep.claims import judge
+    from spiking_pvae.sweep.prices import kept_prices
     from spiking_pvae.sweep.results import TABLE, read_table
 
     manifest, rows = read_json(folder / "sweep.json"), read_table(folder / TABLE)
     if not any(row["status"] == "done" for row in rows):
         raise InputError("report", given=f"{folder}, without a finished point", allowed="a sweep with one at least")
     terminal.say("Drawing the figures")
-    drawings = sweep_drawings(rows, load_preset(manifest["sweep"]["hardware"]), pixels_of(folder, rows))
+    drawings = sweep_drawings(rows, kept_prices(folder, manifest["sweep"]["hardware"]), pixels_of(folder, rows))
     save_all(drawings, folder / FIGURES)
     claims = judge(rows)
     write_json(folder / "claims.json", {"claims": [claim.to_json() for claim in claims]})

@@ -31,7 +31,9 @@ def sweep_page(
     provenance : mapping of str to str
     """
     done = [row for row in rows if row["status"] == "done"]
-    failed = [row for row in rows if row["status"] != "done"]
+    failed = [row for row in rows if row["status"] == "failed"]
+    waiting = len(rows) - len(done) - len(failed)
+    missed = f"{len(failed)} failed" + (f", {waiting} not reached: the sweep was stopped" if waiting else "")
     held = sum(claim.holds is True for claim in claims)
     judged = sum(claim.holds is not None for claim in claims)
     models = curves.families(rows)
@@ -40,7 +42,7 @@ def sweep_page(
             anchor="summary",
             title="Summary",
             tiles=[
-                Tile(label="Points", value=f"{len(done)} of {len(rows)}", note=f"{len(failed)} failed"),
+                Tile(label="Points", value=f"{len(done)} of {len(rows)}", note=missed),
                 Tile(label="Claims that hold", value=f"{held} of {judged}", note=f"{len(claims) - judged} not judged"),
                 Tile(label="Families", value=str(len(models)), note=", ".join(curves.LABELS[m] for m in models)),
                 *_extremes(done),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib import resources
 from importlib.util import find_spec
 
 import numpy as np
@@ -12,9 +13,10 @@ from spiking_pvae.cli.main import main
 from spiking_pvae.sweep import engine
 
 KEYS = {"out", "points", "done", "failed", "seconds", "cpu_seconds", "tables", "failures", "report"}
-GRID = ["--models", "poisson", "grelu", "--latents", "4", "8", "--betas", "0.1", "4"]
+GRID = ["--models", "poisson", "grelu", "--latents", "4", "--betas", "0.1", "4"]
 SHORT = ["--first-epochs", "1", "--next-epochs", "1", "--last-epochs", "1", "--samples", "20"]
-POINTS = 8
+POINTS = 4
+PRICES = resources.files("spiking_pvae.energy") / "presets" / "loihi_davies2018.toml"
 
 
 @pytest.fixture
@@ -29,10 +31,12 @@ def command(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_prints_what_it_promises_and_leaves_its_files(command, capsys):
+def test_a_sweep_prints_what_it_promises_and_leaves_its_files(command, capsys, tmp_path, monkeypatch):
     needed(find_spec("pyarrow") is not None, "pyarrow", "pip install pyarrow")
     arguments, out = command
-    assert main([*arguments, "--json", "--workers", "2"]) == 0
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_bytes(PRICES.read_bytes())
+    assert main([*arguments, "--json", "--workers", "2", "--hardware", "mine.toml"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert set(printed) == KEYS
     assert printed["out"] == str(out)
@@ -49,6 +53,9 @@ def test_a_sweep_prints_what_it_promises_and_leaves_its_files(command, capsys):
     assert drawn == {f"{stem}{suffix}" for stem in stems for suffix in (".png", ".svg")}
     claims = json.loads((out / "claims.json").read_text(encoding="utf-8"))["claims"]
     assert {"mc-falls", "grelu-half", "joules-fall"} <= {claim["name"] for claim in claims}
+    (tmp_path / "mine.toml").unlink()
+    monkeypatch.chdir(out)
+    assert main(["report", str(out), "--force", "--quiet"]) == 0
 
 
 @pytest.mark.parametrize(("force", "way"), [([], ""), (["--force"], ", without --force,")])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spiking_pvae.deploy import ir, record
 from spiking_pvae.errors import DamagedFileError, InputError
-from spiking_pvae.storage import load_arrays, read_json, replacing_folder, save_arrays, write_json
+from spiking_pvae.storage import digest, load_arrays, read_json, replacing_folder, save_arrays, write_json
 from spiking_pvae.version import __version__
 
 NETWORK_KIND = "spiking-pvae network 2"
@@ -91,6 +91,13 @@ def _build(value: object, arrays: _Arrays) -> Any:
 
 def _hash(tree: object) -> str:
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def network_sha256(network: ir.Network) -> str:
+    """Return the sha256 that `save_network` returns and the network's manifest keeps."""
+    arrays: _Arrays = {}
+    tree = _flatten(network, "", arrays)
+    return digest(arrays, {"tree_sha256": _hash(tree), "format": NETWORK_KIND})
 
 
 def _save(value: object, folder: Path, kind: str, *, force: bool) -> str:

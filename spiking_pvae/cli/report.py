@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tyro
 
@@ -13,6 +14,11 @@ from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.energy import DEFAULT_HARDWARE
 from spiking_pvae.cli.terminal import Terminal, table
 from spiking_pvae.errors import InputError
+
+if TYPE_CHECKING:
+    from spiking_pvae.checkpoint import Run
+    from spiking_pvae.energy import Preset
+    from spiking_pvae.types import Dataset
 
 FIGURES = "figures"
 
@@ -30,8 +36,9 @@ class Report(Command):
     """Run folder or sweep folder."""
     out: Path | None = None
     """File to write; report.html in the folder if not given."""
-    hardware: str = DEFAULT_HARDWARE
-    """Name of an energy preset (spiking-pvae hardware) or path of a TOML file, for a run."""
+    hardware: str | None = None
+    """For a run: name of an energy preset (spiking-pvae hardware) or path of a TOML file; loihi_davies2018 if not
+    given."""
     data_folder: Path | None = None
     """Folder of the files, for mnist, fashion-mnist and cifar16."""
     force: bool = False
@@ -43,6 +50,14 @@ class Report(Command):
         if out.exists() and not self.force:
             raise InputError("output", given=f"{out}, which exists", allowed="a new file", remedy="Or use --force.")
         if (self.source / "sweep.json").is_file():
+            for option, value in (("hardware", self.hardware), ("data-folder", self.data_folder)):
+                if value is not None:
+                    raise InputError(
+                        option,
+                        given=f"'{value}', for a sweep",
+                        allowed="an option of runs",
+                        remedy="A sweep's report is made from its table. Leave the option out.",
+                    )
             file = write_sweep_report(self.source, out, terminal)
         elif (self.source / "run.json").is_file():
             file = write_run_report(self, out, terminal)
@@ -58,17 +73,28 @@ class Report(Command):
 
 
 def write_run_report(options: Report, out: Path, terminal: Terminal) -> Path:
-    """Write the page of a run folder; what `spiking-pvae run` left in it is used, what it lacks is computed."""
+    """Write the page of a run folder."""
     from spiking_pvae.checkpoint import load_run
-    from spiking_pvae.deploy import convert, simulate
-    from spiking_pvae.deploy.files import is_recording, load_network, load_recording
-    from spiking_pvae.energy import estimate, load_preset
-    from spiking_pvae.report.run_page import RunResults, run_page
+    from spiking_pvae.energy import load_preset
+    from spiking_pvae.model import PoissonVAE
     from spiking_pvae.storage import write_text
 
-    preset = load_preset(options.hardware)
+    preset = load_preset(options.hardware or DEFAULT_HARDWARE)
     run = load_run(options.source)
     dataset = load_data(run.data, options.data_folder, terminal)
+    page = _page_of_counts if isinstance(run.model, PoissonVAE) else _page_of_activities
+    text = page(options, run, dataset, preset, terminal)
+    write_text(out, text)
+    return out
+
+
+def _page_of_counts(options: Report, run: Run, dataset: Dataset, preset: Preset, terminal: Terminal) -> str:
+    """Return the page of a Poisson run; what `spiking-pvae run` left in its folder is used, the rest is computed."""
+    from spiking_pvae.deploy import convert, simulate
+    from spiking_pvae.deploy.files import is_recording, load_network, load_recording
+    from spiking_pvae.energy import estimate
+    from spiking_pvae.report.run_page import RunResults, run_page
+
     if is_recording(options.source / "record"):
         network, record = load_recording(options.source / "record")
     else:
@@ -76,19 +102,35 @@ def write_run_report(options: Report, out: Path, terminal: Terminal) -> Path:
         network = load_network(stored) if stored.is_dir() else convert(run.model, dataset.calibration())
         terminal.say(f"Simulating {len(dataset.validation)} images")
         record = simulate(network, dataset.validation.images)
-    report = estimate(network, record, preset)
     results = RunResults(
         name=options.source.resolve().name,
         run=run,
         dataset=dataset,
         network=network,
         record=record,
-        energy=report,
-        provenance=versions(),
+        energy=estimate(network, record, preset),
+        provenance=provenance(options.source),
     )
     terminal.say("Writing the report")
-    write_text(out, run_page(results))
-    return out
+    return run_page(results)
+
+
+def _page_of_activities(options: Report, run: Run, dataset: Dataset, preset: Preset, terminal: Terminal) -> str:
+    """Return the page of a run whose latents are not counts; with energy where it is linear, or was asked for."""
+    from spiking_pvae.report.activity_page import SHOWN, ActivityResults, activity_page
+    from spiking_pvae.sweep.measure import drawn_energy, is_linear
+
+    priced = is_linear(run.model) or options.hardware is not None
+    images = dataset.validation.images[:SHOWN]
+    results = ActivityResults(
+        name=options.source.resolve().name,
+        run=run,
+        dataset=dataset,
+        energy=drawn_energy(run.model, dataset, preset, images) if priced else None,
+        provenance=provenance(options.source),
+    )
+    terminal.say("Writing the report")
+    return activity_page(results)
 
 
 def write_sweep_report(folder: Path, out: Path, terminal: Terminal) -> Path:
@@ -117,20 +159,28 @@ def write_sweep_report(folder: Path, out: Path, terminal: Terminal) -> Path:
         "data fingerprint": data["fingerprint"],
         "settings": ", ".join(f"{key} {value}" for key, value in manifest["sweep"].items()),
         "version of the sweep": manifest["version"],
+        "sha256 of the table": hashlib.sha256((folder / TABLE).read_bytes()).hexdigest(),
     }
     write_text(out, sweep_page(rows, claims, drawings, provenance))
     return out
 
 
+def provenance(run: Path) -> dict[str, str]:
+    """Return the versions behind a run's report, and the hash of its weights."""
+    from spiking_pvae.storage import read_json
+
+    return {**versions(), "sha256 of the weights": str(read_json(run / "run.json")["model_sha256"])}
+
+
 def versions() -> dict[str, str]:
     """Return the versions behind a report."""
-    import numpy
-    import torch
+    from importlib.metadata import version
 
     from spiking_pvae.version import __version__
 
+    packages = ("torch", "numpy", "numba")
     return {
         "spiking-pvae": __version__,
-        "Python, torch, numpy": f"{platform.python_version()}, {torch.__version__}, {numpy.__version__}",
+        f"Python, {', '.join(packages)}": ", ".join([platform.python_version(), *map(version, packages)]),
         "platform": platform.platform(),
     }

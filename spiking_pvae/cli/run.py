@@ -13,7 +13,7 @@ import tyro
 from spiking_pvae.cli.command import Command, load_data
 from spiking_pvae.cli.convert import convert
 from spiking_pvae.cli.energy import DEFAULT_HARDWARE
-from spiking_pvae.cli.report import versions
+from spiking_pvae.cli.report import provenance
 from spiking_pvae.cli.simulate import simulate
 from spiking_pvae.cli.terminal import Terminal, jsonable, table
 from spiking_pvae.cli.train import Train, resumed, train
@@ -104,7 +104,7 @@ class Run(Command):
             network=network,
             record=record,
             energy=report,
-            provenance=versions(),
+            provenance=provenance(out),
         )
         write_text(out / "report.html", run_page(results))
         write_json(out / "summary.json", jsonable(result))

@@ -11,6 +11,7 @@ from spiking_pvae.energy import LatentEnergy
 from spiking_pvae.plots.style import BLUE, GREY, ORANGE, PURPLE, RED, Drawing, panels, plain_log, styled
 
 Integers = NDArray[np.integer]
+Float64 = NDArray[np.float64]
 LEAST_RATE = 1e-6
 
 
@@ -57,6 +58,26 @@ def rate_histograms(rate: NDArray[np.float64], counts: Integers) -> Drawing:
         name="rates",
         title="Rate histograms",
         text="Distribution of mean rates over latents, and of spike totals over images.",
+        figure=figure,
+    )
+
+
+@styled
+def activities(activity: Float64, zeros: Float64, kl: Float64) -> Drawing:
+    """Draw how active, how often silent and how informative the latents are; each of shape (latents,)."""
+    figure, axes = panels(1, 3, height=2.0)
+    for axis, values, label, colour in (
+        (axes[0], activity, "mean activity of a latent", BLUE),
+        (axes[1], zeros, "probability that it is 0", GREY),
+        (axes[2], kl, "its KL (nats)", ORANGE),
+    ):
+        axis.hist(values, bins=40, color=colour)
+        axis.set(xlabel=label, ylabel="latents")
+    return Drawing(
+        name="activities",
+        title="Activity, silence and divergence by latent",
+        text=f"Distributions over {len(kl)} latents: mean activity {activity.mean():.3g}, "
+        f"silent in {zeros.mean():.1%} of the inferences, {kl.mean():.3g} nats a latent.",
         figure=figure,
     )
 

@@ -68,11 +68,27 @@ def priced_counts(model: VAE, dataset: Dataset, preset: Preset, images: FloatArr
     return {**_priced(report, "integer network"), "integer_nelbo": integer.nelbo}
 
 
-@torch.no_grad()
 def priced_activities(model: VAE, dataset: Dataset, preset: Preset, images: FloatArray) -> Values:
-    """Price a linear model whose activities are not counts, from one exact draw."""
+    """Price a linear model whose activities are not counts."""
+    return _priced(drawn_energy(model, dataset, preset, images), "drawn activities")
+
+
+def is_linear(model: VAE) -> bool:
+    """Whether encoder and decoder are one matrix each."""
+    return model.config.encoder == "linear" and model.has_linear_decoder
+
+
+@torch.no_grad()
+def drawn_energy(model: VAE, dataset: Dataset, preset: Preset, images: FloatArray) -> EnergyReport:
+    """Estimate the energy of a linear model whose activities are not counts, from one exact draw.
+
+    Raises
+    ------
+    UnsupportedError
+        The model is not linear.
+    """
     encoder = next((module for module in model.encoder.modules() if isinstance(module, nn.Linear)), None)
-    if model.config.encoder != "linear" or not model.has_linear_decoder or encoder is None:
+    if not is_linear(model) or encoder is None:
         raise UnsupportedError(
             f"a {model.config.encoder} | {model.config.decoder} model of '{model.config.model}' latents",
             nearest="a linear encoder and decoder",
@@ -86,4 +102,4 @@ def priced_activities(model: VAE, dataset: Dataset, preset: Preset, images: Floa
     )
     activity, kl = posterior.sample(Draws(seed=0)), posterior.kl()
     record = record_of(network, images, activity.double().cpu().numpy(), kl.double().cpu().numpy())
-    return _priced(estimate(network, record, preset), "drawn activities")
+    return estimate(network, record, preset)

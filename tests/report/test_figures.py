@@ -1,5 +1,6 @@
 """Figures of a sweep: what a table with gaps leaves of them, what the page and the kept folder hold, which joules."""
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
+from spiking_pvae.cli.main import main
 from spiking_pvae.energy import load_preset
 from spiking_pvae.plots import curves, theory
 from spiking_pvae.plots.sweep import sweep_drawings
@@ -138,7 +140,8 @@ def write_sweep(folder, outcomes):
     write_table(folder, outcomes)
     epochs = dict.fromkeys(("first_epochs", "next_epochs", "last_epochs", "cold_epochs"), 1)
     settings = {"hardware": "loihi_davies2018", **epochs}
-    write_json(folder / MANIFEST, {"sweep": settings, "version": "0"})
+    data = dict.fromkeys(("name", "source", "licence", "fingerprint"), "made")
+    write_json(folder / MANIFEST, {"sweep": settings, "data": data, "version": "0"})
     call = {"started": "2020-01-01", "ended": "2020-01-01", "seconds": 9.0, "workers": 1}
     (folder / CALLS).write_text(json.dumps(call) + "\n", encoding="utf-8")
     run = folder / outcomes[0].point.folder
@@ -163,3 +166,26 @@ def test_a_kept_sweep_holds_every_table_and_every_figure_and_its_page_shows_them
     shown = re.findall(r"\]\(_generated/(.*?)\)", page)
     assert all((tmp_path / "_generated" / path).is_file() for path in shown)
     assert sorted(Path(path).stem for path in shown) == sorted([*THEORY, *CURVES, *CURVES])
+
+
+@pytest.mark.slow
+def test_a_report_elsewhere_leaves_figures_and_claims_in_the_sweep_and_nothing_beside_the_page(tmp_path, capsys):
+    sweep, other = tmp_path / "sweep", tmp_path / "other"
+    write_sweep(sweep, grid(sizes=(8,), gaps={("grelu", 8), ("grelu-learned", 8)}))
+    other.mkdir()
+    (other / "claims.json").write_text("mine", encoding="utf-8")
+    assert main(["report", str(sweep), "--out", str(other / "page.html"), "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(other / "page.html")}
+    assert {path.name for path in other.iterdir()} == {"claims.json", "page.html"}
+    assert (other / "claims.json").read_text(encoding="utf-8") == "mine"
+    figures = {f"{figure}.{kind}" for figure in THEORY | CURVES for kind in ("png", "svg")}
+    assert {path.name for path in (sweep / "figures").iterdir()} == figures
+    assert read_json(sweep / "claims.json")["claims"]
+    assert hashlib.sha256((sweep / "results.csv").read_bytes()).hexdigest() in (other / "page.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("option", ["--hardware", "--data-folder"])
+def test_an_option_of_runs_is_refused_for_a_sweep(option, tmp_path, capsys):
+    write_sweep(tmp_path / "sweep", grid(sizes=(8,)))
+    assert main(["report", str(tmp_path / "sweep"), option, "loihi_sanafe", "--quiet"]) == 2
+    assert "for a sweep" in capsys.readouterr().err

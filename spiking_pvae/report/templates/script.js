@@ -14,10 +14,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
         const cell = row.cells[column];
         return cell.dataset.key ?? cell.textContent.trim();
       };
+      const number = (text) => text !== "" && !Number.isNaN(Number(text));
       const rows = [...table.tBodies[0].rows].sort((a, b) => {
         const [x, y] = [key(a), key(b)];
-        const [n, m] = [Number(x), Number(y)];
-        const order = Number.isNaN(n) || Number.isNaN(m) ? x.localeCompare(y) : n - m;
+        // Beside numbers a dash or a word comes last, upwards and downwards: it is smaller than none and larger than none.
+        if (number(x) !== number(y)) return number(x) ? -1 : 1;
+        const order = number(x) ? x - y : x.localeCompare(y);
         return down ? -order : order;
       });
       table.tBodies[0].append(...rows);

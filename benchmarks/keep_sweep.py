@@ -18,12 +18,12 @@ from typing import Any
 
 from measuring import machine  # the file beside this one
 
-from spiking_pvae.energy import load_preset
 from spiking_pvae.plots.sweep import pixels_of, sweep_drawings
 from spiking_pvae.plots.write import save_all
 from spiking_pvae.quantities import duration
 from spiking_pvae.storage import read_json, write_json
 from spiking_pvae.sweep.engine import CALLS, MANIFEST
+from spiking_pvae.sweep.prices import FOLDER, kept_prices
 from spiking_pvae.sweep.results import PARQUET, TABLE, read_table
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
@@ -93,7 +93,7 @@ def cpu_seconds(sweep: Path) -> float:
 def draw(target: Path) -> None:
     """Draw the figures of a kept table beside it."""
     facts = read_json(target / "about.json")
-    preset, pixels = load_preset(facts["hardware"]), int(facts["pixels of an image"])
+    preset, pixels = kept_prices(target, facts["hardware"]), int(facts["pixels of an image"])
     save_all(sweep_drawings(read_table(target / TABLE), preset, pixels), target)
 
 
@@ -104,6 +104,8 @@ def keep(sweep: Path, target: Path, command: str) -> None:
     for name in (TABLE, "timings.csv", PARQUET):
         if (sweep / name).is_file():
             shutil.copyfile(sweep / name, target / name)
+    if (sweep / FOLDER).is_dir():  # prices of the user's own
+        shutil.copytree(sweep / FOLDER, target / FOLDER, dirs_exist_ok=True)
     write_json(target / "about.json", facts)
 
 

@@ -141,9 +141,9 @@ def sweep_results(folder: Path, results: Path) -> str:
 
     Figures 1 to 3, which need no table but prices and a fan-out, are drawn once for each pair of these.
     """
-    from spiking_pvae.energy import load_preset
     from spiking_pvae.plots.sweep import sweep_drawings
     from spiking_pvae.sweep.claims import judge
+    from spiking_pvae.sweep.prices import kept_prices
     from spiking_pvae.sweep.results import TABLE, read_table
 
     parts, theory = [], {}
@@ -151,7 +151,7 @@ def sweep_results(folder: Path, results: Path) -> str:
         rows, about = read_table(kept), json.loads((kept.parent / "about.json").read_text(encoding="utf-8"))
         name = kept.parent.name
         hardware, pixels = about["hardware"], int(about["pixels of an image"])
-        drawings = sweep_drawings(rows, load_preset(hardware), pixels)
+        drawings = sweep_drawings(rows, kept_prices(kept.parent, hardware), pixels)
         theory.setdefault((hardware, pixels), drawings["theory"])
         claims = [f"| {_cell(c.statement)} | {c.verdict} | {_cell(c.finding)} |" for c in judge(rows)]
         facts = [f"- {key}: {value}" for key, value in about.items()]

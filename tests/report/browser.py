@@ -11,6 +11,8 @@ import time
 
 COMMAND = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 PATIENCE_S = 60
+KEYS = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}
+"""Virtual key codes."""
 
 
 class Browser:
@@ -83,7 +85,7 @@ class Browser:
 
     def press(self, key):
         """Press and let go of a key."""
-        code = {"Tab": 9, "Enter": 13}[key]
+        code = KEYS[key]
         text = {"text": "\r"} if key == "Enter" else {}
         common = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self.call("Input.dispatchKeyEvent", type="keyDown", **common, **text)

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -134,12 +135,12 @@ def keeping(monkeypatch):
     return script
 
 
-def write_sweep(folder, outcomes):
+def write_sweep(folder, outcomes, hardware="loihi_davies2018"):
     """Write what a finished sweep leaves, without its models."""
     folder.mkdir()
     write_table(folder, outcomes)
     epochs = dict.fromkeys(("first_epochs", "next_epochs", "last_epochs", "cold_epochs"), 1)
-    settings = {"hardware": "loihi_davies2018", **epochs}
+    settings = {"hardware": hardware, **epochs}
     data = dict.fromkeys(("name", "source", "licence", "fingerprint"), "made")
     write_json(folder / MANIFEST, {"sweep": settings, "data": data, "version": "0"})
     call = {"started": "2020-01-01", "ended": "2020-01-01", "seconds": 9.0, "workers": 1}
@@ -171,7 +172,9 @@ def test_a_kept_sweep_holds_every_table_and_every_figure_and_its_page_shows_them
 @pytest.mark.slow
 def test_a_report_elsewhere_leaves_figures_and_claims_in_the_sweep_and_nothing_beside_the_page(tmp_path, capsys):
     sweep, other = tmp_path / "sweep", tmp_path / "other"
-    write_sweep(sweep, grid(sizes=(8,), gaps={("grelu", 8), ("grelu-learned", 8)}))
+    write_sweep(sweep, grid(sizes=(8,), gaps={("grelu", 8), ("grelu-learned", 8)}), hardware="hardware/own.toml")
+    (sweep / "hardware").mkdir()
+    shutil.copyfile(ROOT / "energy" / "presets" / "loihi_davies2018.toml", sweep / "hardware" / "own.toml")
     other.mkdir()
     (other / "claims.json").write_text("mine", encoding="utf-8")
     assert main(["report", str(sweep), "--out", str(other / "page.html"), "--quiet", "--json"]) == 0

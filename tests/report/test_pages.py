@@ -1,5 +1,6 @@
 """Pages are complete: sections and figures are there, nothing is fetched, everything has a text for screen readers."""
 
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -9,12 +10,7 @@ from browser import COMMAND, Browser
 from needs import needed
 
 from spiking_pvae.cli.main import main
-from spiking_pvae.data import load
-from spiking_pvae.sweep.engine import prepare_sweep
-from spiking_pvae.sweep.grid import SweepConfig, curves
-from spiking_pvae.sweep.job import Job
-from spiking_pvae.sweep.reach import follow
-from spiking_pvae.sweep.results import collect, write_table
+from spiking_pvae.storage import read_json
 
 SECTIONS = {
     "run": [
@@ -31,13 +27,23 @@ SECTIONS = {
     "sweep": ["summary", "claims", "figures", "fronts", "theory", "table", "provenance"],
 }
 FIGURES = {
-    "run": ["raster", "rates", "training", "gap", "metabolic"],
-    "sweep": [
-        *(f"figure-{n}" for n in range(1, 6)),
+    "run": {"raster", "rates", "training", "gap", "metabolic"},
+    "sweep": {
+        "figure-1-divergences",
+        "figure-1-joules",
+        "figure-2-posteriors",
+        "figure-2-joules",
+        "figure-3-moments",
+        "figure-3-joules",
+        "figure-4-metabolic-cost",
+        "figure-4-joules",
+        "figure-5-zeros",
+        "figure-5-joules",
         "pie-zeros",
         "pie-joules",
+        "front-distortion",
         "front-joules",
-    ],
+    },
 }
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -82,15 +88,21 @@ def pages(tmp_path_factory):
     small = ["--epochs", "1", "--batch-size", "50", "--latents", "12"]
     data = str(folder / "images.npy")
     assert main(["run", "--out", str(folder / "a & b"), "--data", data, "--quiet", "--json", *small]) == 0
-    grid = {"latents": (4, 8), "betas": (0.1, 1.0, 4.0), "cold_betas": (1.0,), "cold_latents": (4,), "samples": 20}
-    epochs = {"first_epochs": 1, "next_epochs": 1, "cold_epochs": 1, "batch_size": 100}
-    job = Job(config=SweepConfig(**grid, **epochs), dataset=load(folder / "images.npy"), out=folder / "sweep")
-    prepare_sweep(job)
-    for curve in curves(job.config):
-        follow(curve, job)
-    write_table(job.out, collect(job.out, job.config))
-    assert main(["report", str(job.out), "--quiet", "--json"]) == 0
+    grid = ["--latents", "4", "8", "--betas", "0.1", "1", "4", "--cold-latents", "4", "--samples", "20"]
+    epochs = ["--first-epochs", "1", "--next-epochs", "1", "--cold-epochs", "1", "--batch-size", "100"]
+    out = ["--out", str(folder / "sweep"), "--data", data, "--quiet", "--json"]
+    assert main(["sweep", *out, *grid, *epochs]) == 0
     return {"run": folder / "a & b" / "report.html", "sweep": folder / "sweep" / "report.html"}
+
+
+@pytest.mark.slow
+def test_provenance_names_the_weights_the_network_and_the_table(pages):
+    run, sweep = (pages[kind].read_text(encoding="utf-8") for kind in ("run", "sweep"))
+    folder = pages["run"].parent
+    assert read_json(folder / "run.json")["model_sha256"] in run
+    assert read_json(folder / "network" / "manifest.json")["arrays_sha256"] in run
+    assert hashlib.sha256((pages["sweep"].parent / "results.csv").read_bytes()).hexdigest() in sweep
+    assert "Python, torch, numpy, numba" in run
 
 
 @pytest.mark.slow
@@ -100,8 +112,7 @@ class TestPage:
         page = Page(pages[kind].read_text(encoding="utf-8"))
         assert not page.open
         assert set(SECTIONS[kind]) <= set(page.ids)
-        for figure in FIGURES[kind]:
-            assert any(name.startswith(figure) and name.endswith("-t") for name in page.ids), figure
+        assert {name.removesuffix("-t") for name in page.ids if name.endswith("-t")} == FIGURES[kind]
 
     def test_ids_are_unique_and_references_resolve(self, pages, kind):
         page = Page(pages[kind].read_text(encoding="utf-8"))
@@ -161,7 +172,7 @@ class TestInABrowser:
             "[...document.querySelectorAll('figure svg, figure img')].filter(e => e.getBoundingClientRect().height < 4)"
         )
         assert browser.run(f"{empty}.length") == 0
-        assert browser.run("document.querySelectorAll('figure.chart svg').length") >= len(FIGURES[kind])
+        assert browser.run("document.querySelectorAll('figure.chart svg').length") == len(FIGURES[kind])
         assert browser.run(CONTRAST) >= 4.5  # WCAG 2 AA for text
         paper = browser.run("getComputedStyle(document.body).backgroundColor")
         assert (int(re.search(r"\d+", paper)[0]) < 128) == (scheme == "dark")
@@ -247,3 +258,36 @@ class TestInABrowser:
                 " return atoms.map(e => JSON.parse(e.dataset.keys).rate); })()"
             )
             assert rates == sorted(rates, reverse=True)
+
+    def test_what_is_no_number_sorts_last_both_ways(self, pages, browser, kind):
+        browser.show()
+        browser.open(pages[kind])
+        column = (
+            "(() => { const t = [...document.querySelectorAll('table.sortable')]"
+            ".sort((a, b) => a.rows.length - b.rows.length).at(-1); const rows = [...t.tBodies[0].rows];"
+            " if (!t.dataset.dashed) { t.dataset.dashed = 1; for (const i of [0, 2]) {"
+            " rows[i].cells[1].removeAttribute('data-key'); rows[i].cells[1].textContent = '-'; } }"
+            " t.tHead.rows[0].cells[1].querySelector('button').click();"
+            " return [...t.tBodies[0].rows].map(r => r.cells[1].dataset.key ?? '-'); })()"
+        )
+        for falling in (True, False):
+            *numbers, one, two = browser.run(column)
+            assert one == two == "-"
+            assert [float(n) for n in numbers] == sorted(map(float, numbers), reverse=falling)
+
+
+@pytest.mark.slow
+def test_arrow_keys_step_through_the_dictionary(pages, browser):
+    browser.show()
+    browser.open(pages["run"])
+    items = "[...document.querySelectorAll('.atoms li[data-keys]')]"
+    browser.run(f"{items}[0].focus()")
+    last = browser.run(f"{items}.length") - 1
+    keys = {"ArrowRight": 1, "ArrowDown": 2, "ArrowLeft": 1, "ArrowUp": 0, "End": last, "Home": 0}
+    for key, place in keys.items():
+        browser.press(key)
+        at = browser.run(
+            f"[{items}.indexOf(document.activeElement), document.activeElement.querySelector('img').alt ==="
+            " document.querySelector('.hint').textContent, document.activeElement.tabIndex]"
+        )
+        assert at == [place, True, 0], key

@@ -17,7 +17,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const number = (text) => text !== "" && !Number.isNaN(Number(text));
       const rows = [...table.tBodies[0].rows].sort((a, b) => {
         const [x, y] = [key(a), key(b)];
-        // Beside numbers a dash or a word comes last, upwards and downwards: it is smaller than none and larger than none.
+        // A dash or a word among numbers comes last in both directions.
         if (number(x) !== number(y)) return number(x) ? -1 : 1;
         const order = number(x) ? x - y : x.localeCompare(y);
         return down ? -order : order;

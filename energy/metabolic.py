@@ -161,6 +161,11 @@ def regress(x: Sequence[float], y: Sequence[float]) -> Regression:
     )
 
 
+def divergence(u: Float64) -> Float64:
+    """f(u) = 1 + e^u (u - 1): KL of a Poisson latent in units of its prior rate, exact near u = 0 too."""
+    return u * np.exp(u) - np.expm1(u)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SilenceCurve:
     """Nats and joules of one latent along its log-residual; float64 of the shape of `log_residual`."""
@@ -189,6 +194,6 @@ def silence_curve(log_residual: Float64, *, prior_rate: float, joules_per_spike:
     rate = prior_rate * np.exp(log_residual)
     return SilenceCurve(
         log_residual=log_residual,
-        nats=prior_rate + rate * (log_residual - 1),
+        nats=prior_rate * divergence(log_residual),
         joules=rate * joules_per_spike,
     )

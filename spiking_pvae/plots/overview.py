@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from spiking_pvae.deploy.ir import Network
 from spiking_pvae.deploy.simulate import simulate
 from spiking_pvae.energy import EnergyReport
+from spiking_pvae.energy.metabolic import divergence
 from spiking_pvae.model import VAE
 from spiking_pvae.plots.mosaic import mosaic
 from spiking_pvae.quantities import quantity
@@ -95,7 +96,7 @@ def _bars(axes: Axes, report: EnergyReport) -> None:
 def _curve(axes: Axes) -> None:
     """Draw f(u), the KL in units of the prior rate, with its quadratic approximation."""
     u = np.linspace(-6, 2, 200)
-    axes.plot(u, 1 + np.exp(u) * (u - 1), color="tab:purple", label="f(u) = 1 + e^u (u - 1)")
+    axes.plot(u, divergence(u), color="tab:purple", label="f(u) = 1 + e^u (u - 1)")
     axes.plot(u, u**2 / 2, "--", color="gray", label="u^2 / 2")
     axes.set(
         ylim=(0, 4),

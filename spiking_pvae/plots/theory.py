@@ -15,17 +15,13 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, ndtr
 
 from spiking_pvae.energy import Preset
+from spiking_pvae.energy.metabolic import divergence
 from spiking_pvae.errors import InputError
 from spiking_pvae.plots.style import BLUE, GREY, ORANGE, PURPLE, Drawing, panels, styled
 
 Float64 = NDArray[np.float64]
 PRIOR_RATES = (0.1, 1.0)
 """Prior rates for which figure 1 draws joules; far below 1 a latent sends as many messages as spikes."""
-
-
-def divergence(u: Float64) -> Float64:
-    """f(u) = 1 + e^u (u - 1): KL of a Poisson latent in units of its prior rate."""
-    return u * np.exp(u) - np.expm1(u)
 
 
 def log_variance_divergence(dv: Float64) -> Float64:

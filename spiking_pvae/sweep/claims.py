@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+from spiking_pvae.energy import regress
 from spiking_pvae.sweep.results import Row
 
 REFERENCE_LATENTS = 512
@@ -244,27 +245,17 @@ def _continuation(done: Sequence[Row]) -> Iterable[tuple[str, float]]:
             yield f"{row['model']} K {row['latents']} beta {row['beta']:g}", reached[at] / row["objective"] - 1
 
 
-def slope(nats: Sequence[float], joules: Sequence[float]) -> tuple[float, float, float]:
-    """Regress joules on nats: the slope in J a nat and its 95% interval.
-
-    Student's t with n - 2 degrees of freedom; NaN bounds for fewer than 3 points.
-    """
-    from scipy.stats import linregress, t
-
-    found = linregress(nats, joules)
-    wide = found.stderr * t.ppf(0.975, len(nats) - 2) if len(nats) > 2 else float("nan")
-    return float(found.slope), float(found.slope - wide), float(found.slope + wide)
-
-
 def _joules(rows: Sequence[Row]) -> list[Claim]:
     poisson = curves_of(rows, "poisson")
     if not poisson:
         return []
     findings, positive = [], []
     for (latents, _), curve in poisson.items():
-        if len(curve) > 2:
-            value, low, high = slope([r["kl"] for r in curve], [r["latent_joules"] for r in curve])
-            findings.append(f"K {latents}: {value * 1e9:.3g} ({low * 1e9:.3g} .. {high * 1e9:.3g}) nJ a nat")
+        nats = [row["kl"] for row in curve]
+        if len(nats) > 2 and max(nats) > min(nats):
+            found = regress(nats, [row["latent_joules"] for row in curve])
+            low, high = found.slope_ci95
+            findings.append(f"K {latents}: {found.slope * 1e9:.3g} ({low * 1e9:.3g} .. {high * 1e9:.3g}) nJ a nat")
             positive.append(low > 0)
     shares = [row["latent_joules"] / row["joules"] for curve in poisson.values() for row in curve]
     return [

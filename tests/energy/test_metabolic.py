@@ -112,6 +112,8 @@ def test_the_curve_of_silence() -> None:
     at_rest = silence_curve(np.zeros(1), prior_rate=0.2, joules_per_spike=5e-9)
     assert at_rest.nats[0] == pytest.approx(0, abs=1e-15)  # no information
     assert at_rest.joules[0] == close(1e-9)  # and yet a cost
+    near = silence_curve(np.array([1e-6]), prior_rate=0.2, joules_per_spike=5e-9)
+    assert near.nats[0] == pytest.approx(0.2 * (1e-12 / 2 + 1e-18 / 3), rel=1e-8)  # f(u) = u^2 / 2 + u^3 / 3 + ...
     far = silence_curve(np.array([-40.0]), prior_rate=0.2, joules_per_spike=5e-9)
     assert far.nats[0] == pytest.approx(0.2)
     assert far.joules[0] == pytest.approx(0, abs=1e-20)

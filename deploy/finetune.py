@@ -20,6 +20,9 @@ from spiking_pvae.types import FloatArray
 JUDGED = 2000
 """Training images on which the network before and after is compared, and from which message sizes are taken."""
 
+FIRST_SETTLES, LAST_SETTLES = 0.5, 0.97
+"""Shares of the training between which the weights settle: not while steps are large, whose noise would stay."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinetuneConfig:
@@ -29,7 +32,7 @@ class FinetuneConfig:
     """Passes over the training images."""
     batch_size: int = 500
     """Images a step."""
-    learning_rate: float = 0.08
+    learning_rate: float = 0.05
     """First step of Adam, as a share of a 4-bit weight's unit; falls to 0 with the cosine."""
     augment: Literal["none", "dihedral"] = "none"
     """As in the data set: each image in one of the 8 flips and rotations of a square."""
@@ -55,6 +58,15 @@ def _groups(twin: Twin, strengths: list[float], rate: float) -> list[dict[str, A
             shift = module.layer.synapse.exponent - module.layer.bias.exponent
             groups.append({"params": [module.bias], "lr": step * strength * 2.0**shift})
     return groups
+
+
+def _settled(progress: float) -> float:
+    """Return the share of the weights that have settled when this share of the training is done.
+
+    Many settle at first, when many are left to make up for them; in the last steps only biases are trained.
+    """
+    left = 1 - (progress - FIRST_SETTLES) / (LAST_SETTLES - FIRST_SETTLES)
+    return 1 - min(max(left, 0.0), 1.0) ** 2
 
 
 def finetune(
@@ -87,12 +99,20 @@ def finetune(
     generator = torch.Generator().manual_seed(config.seed)
     x = torch.from_numpy(images.reshape(len(images), -1))
     messages = torch.from_numpy(network.input.encode(images)).float()
+
+    @torch.no_grad()
+    def judged() -> float:
+        draws = torch.Generator().manual_seed(config.seed)
+        return float(twin.loss(x[:JUDGED], messages[:JUDGED], network.beta, draws))
+
+    before = judged()
     views = dihedral_permutations(network.input.shape) if config.augment == "dihedral" else None
     steps = config.epochs * -(-len(images) // config.batch_size)
     optimizer = torch.optim.Adam(
         _groups(twin, twin.strengths(messages[:JUDGED]), config.learning_rate), betas=(0.9, 0.99)
     )
     decay = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
+    twin.release(generator)
     done = 0
     for epoch in range(config.epochs):
         order, view = epoch_order(len(images), config.seed, epoch)
@@ -101,19 +121,14 @@ def finetune(
             batch, sent = x[chosen], messages[chosen]
             if views is not None:
                 batch, sent = batch.gather(1, views[turned]), sent.gather(1, views[turned])
+            done += 1
+            twin.settle(_settled(done / steps))
             optimizer.zero_grad(set_to_none=True)
             loss = twin.loss(batch, sent, network.beta, generator)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             decay.step()
-            done += 1
             if report is not None:
                 report(done, steps, loss.item())
     twin.hold_bounds()
-
-    @torch.no_grad()
-    def judged(candidate: Twin) -> float:
-        draws = torch.Generator().manual_seed(config.seed)
-        return float(candidate.loss(x[:JUDGED], messages[:JUDGED], network.beta, draws))
-
-    return twin.integer() if judged(twin) < judged(Twin(source, network)) else network
+    return twin.integer() if judged() < before else network

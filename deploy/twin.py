@@ -1,17 +1,20 @@
 """The float twin of an integer network, which can be trained.
 
-The twin computes in floating point exactly what the integer network computes: weights and biases are rounded before
-they are used, hidden neurons count, rates come from the integer table. All its sums are integers below 2^24, which
-float32 holds exactly. Gradients pass the roundings as if they were not there (straight-through [1]_), and inside the
-limits of a clipping only. Scales, thresholds and exponents stay as calibration chose them, so that the result is the
-network that was simulated, not one like it.
+The twin computes in floating point what the integer network computes: biases are rounded before they are used, hidden
+neurons count, rates come from the integer table. Its weights are integers as well, but can be released: then they are
+real, and settle on the grid a few at a time while those still free make up for the rounding (incremental quantisation
+[1]_). No weight moves between two integers, so that training never sees the noise of weights that flip. Once all have
+settled, all sums are integers below 2^24, which float32 holds exactly, and the twin is the integer network. Scales,
+thresholds and exponents stay as calibration chose them.
 
-The loss is the negative ELBO, with the expectation over the counts in closed form for a linear decoder and otherwise
-from one draw, whose gradient with respect to the rate is taken as 1.
+Gradients pass the roundings of biases, counts and rates as if they were not there (straight-through [2]_), and inside
+the limits of a clipping only. The loss is the negative ELBO, with the expectation over the counts in closed form for a
+linear decoder and otherwise from one draw, whose gradient with respect to the rate is taken as 1.
 
 References
 ----------
-.. [1] Y. Bengio, N. Leonard, A. Courville, "Estimating or propagating gradients through stochastic neurons for
+.. [1] A. Zhou, A. Yao, Y. Guo, L. Xu, Y. Chen, "Incremental network quantization", ICLR 2017.
+.. [2] Y. Bengio, N. Leonard, A. Courville, "Estimating or propagating gradients through stochastic neurons for
    conditional computation", arXiv 1308.3432, 2013.
 """
 
@@ -26,7 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spiking_pvae.deploy.emulate import unit
-from spiking_pvae.deploy.floatnet import FloatNetwork, PoissonRate
+from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, PoissonRate
 from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, ExponentialThreshold, Layer, Network
 from spiking_pvae.deploy.maps import ScaleMap, scale_inputs
 from spiking_pvae.deploy.numerics import BIAS_MANTISSA, MEMBRANE, weight_format
@@ -40,31 +43,54 @@ def _through(real: Tensor, integer: Tensor) -> Tensor:
 
 
 class TwinLayer(nn.Module):
-    """One layer with real weights behind its integer ones, both in units of the grid.
+    """One layer whose weights, in units of the grid, are settled (integers that stay) or free (real, trained).
 
     Parameters
     ----------
     layer : Layer
-        Its formats and geometry.
-    weight : ndarray of float64
-        Real weights in units of the grid, in the shape of the integer ones; where it is 0 there is no synapse.
-    bias : ndarray of float64, optional
-        Real bias in units of the bias mantissa, shape (neurons,).
+        Its integers, all settled, and its formats and geometry.
     """
 
-    def __init__(self, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    def __init__(self, layer: Layer) -> None:
         super().__init__()
         self.layer = layer
-        self.weight = nn.Parameter(torch.from_numpy(weight).float())
+        self.held = torch.from_numpy(layer.synapse.weight).float()
+        self.weight = nn.Parameter(self.held.clone())
+        self.settled = torch.ones_like(self.held, dtype=torch.bool)
+        self.bias = None if layer.bias is None else nn.Parameter(torch.from_numpy(layer.bias.mantissa).float())
+
+    @torch.no_grad()
+    def release(self, real: FloatLayer, message_scale: NDArray[np.float64]) -> None:
+        """Let all weights start anew from those of the float layer, and the bias too."""
+        assert not isinstance(real.linear, ScaleMap)
+        weight = scale_inputs(real.linear, message_scale).weight
+        value = unit(self.layer)
+        by_channel = value.reshape(len(weight), -1)[:, 0] * 2.0**self.layer.synapse.exponent
+        self.weight.copy_(torch.from_numpy(weight / by_channel.reshape(-1, *(1,) * (weight.ndim - 1))))
         # A synapse that was pruned stays away.
-        self.present = torch.from_numpy(weight != 0).float()
-        self.bias = None if bias is None else nn.Parameter(torch.from_numpy(bias).float())
+        self.settled = self.weight == 0
+        self.held.zero_()
+        if self.bias is not None and self.layer.bias is not None:
+            charge = np.zeros_like(value) if real.bias is None else real.bias / value
+            if isinstance(self.layer.neuron, ConstantThreshold):
+                # Counts are rounded, not rounded down.
+                charge = charge + self.layer.neuron.theta / 2
+            self.bias.copy_(torch.from_numpy(charge * 2.0**-self.layer.bias.exponent))
+
+    @torch.no_grad()
+    def settle(self, chosen: Tensor) -> None:
+        """Round the free ones of the chosen weights (bool, in the shape of the weights) for good."""
+        new = chosen & ~self.settled
+        self.held[new] = self._limited()[new].round()
+        self.settled |= new
+
+    def _limited(self) -> Tensor:
+        high = weight_format(self.layer.synapse.bits).high
+        return self.weight.clamp(-high, high)
 
     def mantissas(self) -> Tensor:
-        """Integer weights, float32."""
-        high = weight_format(self.layer.synapse.bits).high
-        limited = self.weight.clamp(-high, high)
-        return _through(limited, limited.round()) * self.present
+        """Weights in units of the grid, float32: integers where they have settled."""
+        return torch.where(self.settled, self.held, self._limited())
 
     def bias_mantissas(self) -> Tensor | None:
         """Integer bias mantissas, float32."""
@@ -87,8 +113,8 @@ class TwinLayer(nn.Module):
         return sums if bias is None or self.layer.bias is None else sums + bias * 2.0**self.layer.bias.exponent
 
     def integer(self) -> Layer:
-        """Return the integer layer that this one simulates."""
-        weight = self.mantissas().detach().numpy().astype(np.int8)
+        """Return the integer layer that this one simulates once all its weights have settled."""
+        weight = self.held.numpy().astype(np.int8)
         mantissas = self.bias_mantissas()
         bias = self.layer.bias
         if bias is not None and mantissas is not None:
@@ -101,7 +127,7 @@ class TwinLayer(nn.Module):
         """Give the channels of these neurons the weights and the bias of the layer that this one was made of."""
         first = self.layer
         channels = torch.from_numpy(neurons.reshape(len(first.synapse.weight), -1).any(1))
-        self.weight[channels] = torch.from_numpy(first.synapse.weight).float()[channels]
+        self.held[channels] = torch.from_numpy(first.synapse.weight).float()[channels]
         if self.bias is not None and first.bias is not None:
             where = channels.repeat_interleave(first.neurons // len(channels))
             self.bias[where] = torch.from_numpy(first.bias.mantissa).float()[where]
@@ -113,13 +139,14 @@ class Twin(nn.Module):
     Parameters
     ----------
     source : FloatNetwork
-        Its weights are where training starts.
+        What the network was made of.
     network : Network
-        Made of it.
+        What the twin computes until its weights are released.
     """
 
     def __init__(self, source: FloatNetwork, network: Network) -> None:
         super().__init__()
+        self.source = source
         self.network = network
         latent = source.latent.activation
         assert isinstance(latent, PoissonRate)
@@ -128,20 +155,22 @@ class Twin(nn.Module):
         assert isinstance(neuron, ExponentialThreshold)
         self.neuron = neuron
         self.prior = torch.from_numpy(neuron.prior_rate).float()
-        modules = []
-        for real, layer, scale in zip(source.layers, network.layers, network.message_scales, strict=True):
-            assert not isinstance(real.linear, ScaleMap)
-            weight = scale_inputs(real.linear, scale).weight
-            value = unit(layer).reshape(len(weight), -1)[:, 0] * 2.0**layer.synapse.exponent
-            weight = weight / value.reshape(-1, *(1,) * (weight.ndim - 1))
-            # Start from the integers that calibration chose, with the real weights' place between them.
-            chosen = layer.synapse.weight.astype(np.float64)
-            weight = np.clip(weight, chosen - 0.45, chosen + 0.45)
-            bias = None if layer.bias is None else layer.bias.mantissa.astype(np.float64)
-            modules.append(TwinLayer(layer, weight, bias))
+        modules = [TwinLayer(layer) for layer in network.layers]
         self.layers = nn.ModuleList(modules)
         self.chain = tuple(modules)
         self.place = network.layers.index(network.latent)
+        self.turns = [torch.zeros(module.weight.shape) for module in self.chain]
+
+    def release(self, generator: torch.Generator) -> None:
+        """Let all weights start anew from those of the float network, to settle in a random order."""
+        for module, real, scale in zip(self.chain, self.source.layers, self.network.message_scales, strict=True):
+            module.release(real, scale)
+        self.turns = [torch.rand(module.weight.shape, generator=generator) for module in self.chain]
+
+    def settle(self, share: float) -> None:
+        """Round weights for good until this share of each layer's has settled."""
+        for module, turn in zip(self.chain, self.turns, strict=True):
+            module.settle(turn < share)
 
     def counts(self, layer: Layer, accumulators: Tensor) -> Tensor:
         """Turn the accumulators of a hidden layer into counts."""

@@ -51,7 +51,8 @@ class FinetuneConfig:
 def _groups(twin: Twin, strengths: list[float], rate: float) -> list[dict[str, Any]]:
     """Give weights a step relative to their range, and biases that of the weight of an always active message."""
     groups: list[dict[str, Any]] = []
-    for module, strength in zip(twin.chain, strengths, strict=True):
+    for place in twin.trained:
+        module, strength = twin.chain[place], strengths[place]
         step = rate * weight_format(module.layer.synapse.bits).high / 7
         groups.append({"params": [module.weight], "lr": step})
         if module.bias is not None and module.layer.bias is not None:

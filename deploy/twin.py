@@ -9,7 +9,8 @@ thresholds and exponents stay as calibration chose them.
 
 Gradients pass the roundings of biases, counts and rates as if they were not there (straight-through [2]_), and inside
 the limits of a clipping only. The loss is the negative ELBO, with the expectation over the counts in closed form for a
-linear decoder and otherwise from one draw, whose gradient with respect to the rate is taken as 1.
+linear decoder. Otherwise it comes from one draw, and only what lies behind the latents is trained: gradients of its
+weights are those of the draw, but no draw says what its spread costs, which the encoder's weights would need.
 
 References
 ----------
@@ -159,12 +160,13 @@ class Twin(nn.Module):
         self.layers = nn.ModuleList(modules)
         self.chain = tuple(modules)
         self.place = network.layers.index(network.latent)
+        self.trained = range(0 if self.atoms() is not None else self.place + 1, len(self.chain))
         self.turns = [torch.zeros(module.weight.shape) for module in self.chain]
 
     def release(self, generator: torch.Generator) -> None:
-        """Let all weights start anew from those of the float network, to settle in a random order."""
-        for module, real, scale in zip(self.chain, self.source.layers, self.network.message_scales, strict=True):
-            module.release(real, scale)
+        """Let the weights that are trained start anew from the float network's, to settle in a random order."""
+        for place in self.trained:
+            self.chain[place].release(self.source.layers[place], self.network.message_scales[place])
         self.turns = [torch.rand(module.weight.shape, generator=generator) for module in self.chain]
 
     def settle(self, share: float) -> None:
@@ -232,8 +234,7 @@ class Twin(nn.Module):
         if atoms is not None:
             error = (x - self.decode(rate)).square().sum(1) + rate @ atoms
         else:
-            drawn = torch.poisson(rate.detach(), generator=generator)
-            error = (x - self.decode(_through(rate, drawn))).square().sum(1)
+            error = (x - self.decode(torch.poisson(rate.detach(), generator=generator))).square().sum(1)
         safe = rate.clamp(min=2.0**-self.neuron.fraction)
         kl = (rate * torch.log(safe / self.prior) - rate + self.prior).sum(1)
         return (error + beta * kl).mean()

@@ -9,8 +9,8 @@ thresholds and exponents stay as calibration chose them.
 
 Gradients pass the roundings of biases, counts and rates as if they were not there (straight-through [2]_), and inside
 the limits of a clipping only. The loss is the negative ELBO, with the expectation over the counts in closed form for a
-linear decoder. Otherwise it comes from one draw, and only what lies behind the latents is trained: gradients of its
-weights are those of the draw, but no draw says what its spread costs, which the encoder's weights would need.
+decoder of one dense layer. Otherwise it comes from one draw, and only what lies behind the latents is trained: no draw
+says what its spread costs, which the encoder's weights would need.
 
 References
 ----------
@@ -68,6 +68,8 @@ class TwinLayer(nn.Module):
         value = unit(self.layer)
         by_channel = value.reshape(len(weight), -1)[:, 0] * 2.0**self.layer.synapse.exponent
         self.weight.copy_(torch.from_numpy(weight / by_channel.reshape(-1, *(1,) * (weight.ndim - 1))))
+        # Beyond its limits a weight or bias would get no gradient and never come back.
+        self.weight.copy_(self._limited())
         # A synapse that was pruned stays away.
         self.settled = self.weight == 0
         self.held.zero_()
@@ -76,7 +78,8 @@ class TwinLayer(nn.Module):
             if isinstance(self.layer.neuron, ConstantThreshold):
                 # Counts are rounded, not rounded down.
                 charge = charge + self.layer.neuron.theta / 2
-            self.bias.copy_(torch.from_numpy(charge * 2.0**-self.layer.bias.exponent))
+            mantissas = torch.from_numpy(charge * 2.0**-self.layer.bias.exponent)
+            self.bias.copy_(mantissas.clamp(BIAS_MANTISSA.low, BIAS_MANTISSA.high))
 
     @torch.no_grad()
     def settle(self, chosen: Tensor) -> None:
@@ -114,7 +117,8 @@ class TwinLayer(nn.Module):
         return sums if bias is None or self.layer.bias is None else sums + bias * 2.0**self.layer.bias.exponent
 
     def integer(self) -> Layer:
-        """Return the integer layer that this one simulates once all its weights have settled."""
+        """Return the integer layer that this one simulates; all its weights must have settled."""
+        assert self.settled.all()
         weight = self.held.numpy().astype(np.int8)
         mantissas = self.bias_mantissas()
         bias = self.layer.bias
@@ -161,6 +165,8 @@ class Twin(nn.Module):
         self.chain = tuple(modules)
         self.place = network.layers.index(network.latent)
         self.trained = range(0 if self.atoms() is not None else self.place + 1, len(self.chain))
+        for module in self.chain[: self.trained.start]:
+            module.requires_grad_(False)
         self.turns = [torch.zeros(module.weight.shape) for module in self.chain]
 
     def release(self, generator: torch.Generator) -> None:
@@ -186,7 +192,7 @@ class Twin(nn.Module):
         """Turn the latents' accumulators into the integer network's rates."""
         log_residual = accumulators * torch.from_numpy(unit(self.network.latent)).float()
         smooth = self.prior * torch.exp(self.clamp - functional.softplus(self.clamp - log_residual))
-        charge = self.neuron.charge(accumulators.detach().numpy().astype(np.int64))
+        charge = self.neuron.charge(accumulators.detach().round().numpy().astype(np.int64))
         exact = torch.from_numpy(np.ldexp(charge.astype(np.float64), -self.neuron.fraction)).float()
         return _through(smooth, exact)
 
@@ -227,7 +233,7 @@ class Twin(nn.Module):
         beta : float
             Weight of the KL.
         generator : torch.Generator
-            Source of the counts where the decoder is not linear.
+            Source of the counts unless the decoder is one dense layer.
         """
         rate, _ = self.encode(messages)
         atoms = self.atoms()

@@ -14,7 +14,7 @@ from spiking_pvae.deploy.emulate import clipped_weights, unit
 from spiking_pvae.deploy.fidelity import fidelity
 from spiking_pvae.deploy.finetune import FinetuneConfig, finetune
 from spiking_pvae.deploy.floatnet import FloatLayer, FloatNetwork, Identity, PoissonRate, Rectify, accumulate
-from spiking_pvae.deploy.ir import ConstantThreshold, Dense, InputPort, Layer, Network, Readout
+from spiking_pvae.deploy.ir import ConstantThreshold, Conv2d, Dense, InputPort, Layer, Network, Readout
 from spiking_pvae.deploy.maps import DenseMap
 from spiking_pvae.deploy.numerics import BIAS_MANTISSA, MEMBRANE, weight_format
 from spiking_pvae.deploy.quantize import QuantizeConfig, quantize
@@ -90,7 +90,7 @@ def test_fine_tuning_ends_in_the_network_it_simulated(parts, bits, rounding, see
 def test_released_weights_are_those_of_the_float_network(parts, bits, seed):
     """Layer by layer: its real weights within the range of the grid, and its bias up to half a mantissa.
 
-    In front of latents whose decoder is not linear, nothing is released.
+    In front of latents whose decoder is not one dense layer, nothing is released.
     """
     source, _, _ = parts
     given_images = images(source.shape, seed)
@@ -99,7 +99,7 @@ def test_released_weights_are_those_of_the_float_network(parts, bits, seed):
     twin.release(torch.Generator().manual_seed(0))
     rng = np.random.default_rng(seed)
     chain = list(zip(twin.chain, source.layers, network.layers, network.message_scales, strict=True))
-    first = 0 if len(chain) == twin.place + 2 and isinstance(network.readout.synapse, Dense) else twin.place + 1
+    first = 0 if len(chain) == twin.place + 2 and not isinstance(network.readout.synapse, Conv2d) else twin.place + 1
     for module, _, made, _ in chain[:first]:
         assert module.settled.all()
         assert (module.mantissas().detach().numpy() == made.synapse.weight).all()
@@ -202,6 +202,22 @@ def test_fine_tuning_wins_back_what_two_bits_lose():
         assert report.gap[name] == pytest.approx(before.gap[name], abs=1e-9)
     assert before.gap["fine_tuning"] == 0
     assert fidelity(source, tuned, held_out).integer_figures == report.integer_figures
+
+
+def test_behind_the_latents_alone_is_trained_where_counts_are_drawn():
+    torch.manual_seed(0)
+    encoder = modules.nn.Sequential(modules.nn.Flatten(), modules.nn.Linear(16, 12))
+    decoder = modules.nn.Sequential(modules.nn.Linear(12, 10), modules.nn.ReLU(), modules.nn.Linear(10, 16))
+    source = modules.lowered(encoder, decoder, 12, (1, 4, 4))
+    train = images((1, 4, 4), 0, 800)
+    network = quantize(source, train, QuantizeConfig(weight_bits=2, bias_correction=True))
+    tuned = finetune(source, network, train, FinetuneConfig(epochs=10, batch_size=50))
+    latents, *behind = tuned.layers
+    before, *_ = network.layers
+    assert (latents.synapse.weight == before.synapse.weight).all()
+    assert (latents.bias.mantissa == before.bias.mantissa).all()
+    pairs = zip(behind, network.layers[1:], strict=True)
+    assert any((now.synapse.weight != was.synapse.weight).any() for now, was in pairs)
 
 
 def test_views_of_square_images_are_trained_on():

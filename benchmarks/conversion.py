@@ -77,7 +77,7 @@ def table(rows: list[dict[str, Any]], made: dict[str, Any]) -> str:
         "calibrated, with one power of two as the threshold of all units of a hidden layer. Biases are corrected in "
         "all. Models are trained as far as the epochs say, not to the end: training on gains by itself; what 4 bits "
         "cost after the same training is the difference between the two fine-tuned columns, the last column. "
-        f"{provenance(made)}",
+        f"{provenance(made)} The JSON file says of each figure by which command and when it was made.",
         "",
         f"| data | encoder, decoder | epochs | -ELBO float | {titles} | 4 - 8 bit fine-tuned |",
         "|---|---|---|---|" + "---|" * (len(COLUMNS) + 1),
@@ -136,6 +136,7 @@ def main() -> None:
         for bits, method in (titles[title] for title in options.columns):
             row = {"data": data, "encoder": encoder, "decoder": decoder, "epochs": epochs}
             row |= measure(model, dataset, bits, method)
+            row |= {"made": {key: machine()[key] for key in ("date", "command")}}
             print({key: value for key, value in row.items() if key != "gap"}, flush=True)
             keep(row)
 

@@ -260,8 +260,7 @@ class Twin(nn.Module):
 
     def integer(self) -> Network:
         """Return the integer network that this one simulates."""
-        layers = tuple(module.integer() for module in self.chain)
-        return compact(replace(self.network, layers=layers))
+        return compact(replace(self.network, layers=tuple(module.integer() for module in self.chain)))
 
     def hold_bounds(self) -> None:
         """Give channels whose sums could now leave the membrane their first weights and bias back.

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from peers import linear
+from peers import linear, torch_loop
 from torch import Tensor, nn
 
 from spiking_pvae.deploy import Network
@@ -156,7 +156,7 @@ def trained_form(network: Network, messages: Integers, unary: Sequence[LayerOutp
     for connection, output in zip(connections[:-1], unary, strict=False):
         drive = torch.stack([connection(step) for step in flow])
         thresholds.append(UNIT * max(1.0, float(drive.sum(0).clamp(min=0).sum()) // UNIT // int(output.counts.sum())))
-        flow = _fire(drive, thresholds[-1])
+        flow = torch_loop([connection], [thresholds[-1]])(flow)
     layers = []
     for layer, theta in zip(network.layers, (*thresholds, UNIT * NEVER), strict=True):
         synapse = convolution_matrix(layer.synapse) if isinstance(layer.synapse, Conv2d) else layer.synapse
@@ -168,14 +168,3 @@ def trained_form(network: Network, messages: Integers, unary: Sequence[LayerOutp
         raster=on_off(signed).astype(np.uint8).transpose(1, 0, 2),
         signed=torch.tensor(signed).float(),
     )
-
-
-def _fire(drive: Tensor, theta: float) -> Tensor:
-    """Return the spikes of integrate-and-fire neurons."""
-    membrane, out = torch.zeros(()), []
-    for current in drive:
-        value = membrane + current
-        spikes = (value >= theta).float()
-        membrane = value - theta * spikes
-        out.append(spikes)
-    return torch.stack(out)

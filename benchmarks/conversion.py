@@ -19,7 +19,7 @@ from measuring import machine, provenance
 
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.cli.main import main as command
-from spiking_pvae.config import TrainConfig
+from spiking_pvae.config import EXACT_LEARNING_RATE
 from spiking_pvae.data import load
 from spiking_pvae.deploy import FinetuneConfig, QuantizeConfig, fidelity, finetune, lower, prepare, quantize
 from spiking_pvae.types import Dataset
@@ -127,8 +127,9 @@ def main() -> None:
         epochs = EPOCHS[data, encoder, decoder]
         folder = options.runs / f"{data}-{encoder}-{decoder}"
         if options.train and not (folder / "run.json").is_file():
-            choices = f"--data {data} --encoder {encoder} --decoder {decoder} --latents 512 --beta 1 --epochs {epochs}"
-            rate = LEARNING_RATE.get((data, encoder, decoder), TrainConfig().learning_rate)
+            choices = f"--data {data} --encoder {encoder} --decoder {decoder} --latents 512 --beta 1 --epochs {epochs} "
+            choices += "--clamp 5 --no-bias"
+            rate = LEARNING_RATE.get((data, encoder, decoder), EXACT_LEARNING_RATE)
             command(
                 ["train", *choices.split(), f"--learning-rate={rate}", "--device=cpu", f"--out={folder}", "--force"]
             )

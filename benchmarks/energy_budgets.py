@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     dataset = load(options.data)
     train = TrainConfig(epochs=options.epochs, device="cpu")
-    model = build_model(ModelConfig(latents=options.latents), dataset.shape)
+    model = build_model(ModelConfig(latents=options.latents, clamp=5.0, bias=False), dataset.shape)
     fit(model, dataset, train)
     prune(model, dataset, train, PruneConfig(encoder_keep=0.1, epochs=options.epochs))
     rows = []
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     controls = []
     mac = load_preset("ann_mac_ac").terms["dense_mac"].si.value
     for kind in CONTROLS:
-        control = build_model(ModelConfig(model=kind, latents=options.latents), dataset.shape)
+        control = build_model(ModelConfig(model=kind, latents=options.latents, bias=False), dataset.shape)
         fit(control, dataset, train)
         found = evaluate(control, dataset.validation)
         pixels = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]

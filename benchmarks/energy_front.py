@@ -64,7 +64,7 @@ def front(options: argparse.Namespace) -> dict[str, Any]:
 
     dataset = load(options.data)
     train = TrainConfig(epochs=options.first_epochs, device="cpu")
-    model = PoissonVAE(ModelConfig(latents=options.latents), dataset.shape)
+    model = PoissonVAE(ModelConfig(latents=options.latents, clamp=5.0, bias=False), dataset.shape)
     fit(model, dataset, train)
     points = points_of(model, dataset, {"encoder_keep": 1.0, "decoder_keep": 1.0}, options)
     for encoder, decoder in STEPS:
@@ -99,7 +99,7 @@ def trained_as_long(dataset: Any, options: argparse.Namespace) -> dict[str, Any]
 
     steps = [encoder for encoder, _ in STEPS].index(BRANCH) + 1
     epochs = options.first_epochs + steps * options.epochs
-    model = PoissonVAE(ModelConfig(latents=options.latents), dataset.shape)
+    model = PoissonVAE(ModelConfig(latents=options.latents, clamp=5.0, bias=False), dataset.shape)
     fit(model, dataset, TrainConfig(epochs=epochs, device="cpu"))
     point, _, _ = measure(model, dataset, hardware=options.hardware, samples=options.samples)
     return {"epochs": epochs, **point}

@@ -34,7 +34,7 @@ def sweep(options: argparse.Namespace) -> dict[str, Any]:
     if options.start is not None:
         first = load_run(options.start).model
     else:
-        first = PoissonVAE(ModelConfig(latents=options.latents, beta=FIRST), dataset.shape)
+        first = PoissonVAE(ModelConfig(latents=options.latents, beta=FIRST, clamp=5.0, bias=False), dataset.shape)
         fit(first, dataset, TrainConfig(epochs=options.first_epochs, device="cpu"))
     points = []
     for chain in ([FIRST], sorted((b for b in BETAS if b < FIRST), reverse=True), [b for b in BETAS if b > FIRST]):

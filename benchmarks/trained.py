@@ -31,8 +31,8 @@ STEPS = 32
 FEW = 32
 """Samples of the reference backend."""
 MODELS = {
-    "linear": (ModelConfig(latents=512, beta=1.0), 3),
-    "conv": (ModelConfig(encoder="conv", channels=8, latents=256, beta=1.0), 1),
+    "linear": (ModelConfig(latents=512, beta=1.0, clamp=5.0, bias=False), 3),
+    "conv": (ModelConfig(encoder="conv", channels=8, latents=256, beta=1.0, clamp=5.0, bias=False), 1),
 }
 
 

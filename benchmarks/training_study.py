@@ -34,11 +34,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "training-study.md"
 EPOCHS = 8
 """Epochs of a run, fewer than the default's 15, so that the whole study takes minutes."""
 
-MODEL = ModelConfig(clamp=5.0)
-"""All parts but `silence` vary one thing around this model, whose clamp is not the default's."""
+MODEL = ModelConfig(clamp=5.0, bias=False)
+"""What the first parts vary one thing of: a clamp in the middle, and no biases, as in the papers' sweep."""
 TRAIN = TrainConfig(epochs=EPOCHS, device="cpu")
 DEFAULT = find_recipe("default")
-PAPER = find_recipe("paper")
 Run = tuple[str, ModelConfig, TrainConfig]
 
 
@@ -49,6 +48,16 @@ def clamp() -> list[Run]:
         for beta in (1.0, 0.1, 4.0)
         for c in (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
         if beta == 1.0 or c not in (6.0, 8.0)
+    ]
+
+
+def bias() -> list[Run]:
+    """Vary the saturation again, with biases in encoder and decoder."""
+    clamps = {1.0: (2.5, 3.0, 4.0, 5.0), 0.1: (2.5, 3.0, 4.0), 4.0: (4.0, 4.9)}
+    return [
+        (f"beta {beta:g}, clamp {c:g}, biases", replace(MODEL, beta=beta, clamp=c, bias=True), TRAIN)
+        for beta, values in clamps.items()
+        for c in values
     ]
 
 
@@ -92,13 +101,18 @@ def silence() -> list[Run]:
     return wide + large
 
 
-def compressed() -> list[Run]:
-    """Train the paper's recipe with its schedules compressed into few epochs."""
-    train = replace(PAPER.train, epochs=60, device="cpu")
-    return [(f"paper's recipe in 60 epochs, beta {b:g}", replace(PAPER.model, beta=b), train) for b in (1.0, 0.1, 4.0)]
+def decoder() -> list[Run]:
+    """Vary the peak learning rate where the decoder is an mlp, behind an mlp as encoder, and gradients are sampled."""
+    model = replace(DEFAULT.model, encoder="mlp", decoder="mlp")
+    rates = [(f"mlp, mlp, {rate:g}", model, replace(TRAIN, learning_rate=rate)) for rate in (0.001, 0.003, 0.01)]
+    return [
+        *rates,
+        ("mlp, mlp, default, beta 8", replace(model, beta=8.0), TRAIN),
+        ("mlp, mlp, default, 30 epochs", model, replace(TRAIN, epochs=30)),
+    ]
 
 
-PARTS = {part.__name__: part for part in (clamp, optimizer, warmup, batch, silence, compressed)}
+PARTS = {part.__name__: part for part in (clamp, bias, optimizer, warmup, batch, silence, decoder)}
 HEAD = """# The study behind the default recipe
 
 Written by `python benchmarks/training_study.py page` from `benchmarks/results/training_study.jsonl`; what it means

@@ -45,7 +45,7 @@ def lower(model: VAE) -> FloatNetwork:
         encoder=model.encoder,
         decoder=model.decoder,
         prior_log_rate=model.prior_log_rate,
-        clamp=model.config.clamp,
+        clamp=model.config.ceiling,
         shape=model.image_shape,
         beta=model.config.beta,
     )

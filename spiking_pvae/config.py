@@ -21,6 +21,12 @@ Indicator = Literal["sigmoid", "linear", "cubic", "quintic", "cosine"]
 OptimizerKind = Literal["adam", "adamax"]
 ScheduleKind = Literal["one-cycle", "warmup-cosine"]
 Precision = Literal["32", "tf32", "bf16", "fp16"]
+Auto = Literal["auto"]
+
+LOWEST_CLAMP, HIGHEST_CLAMP = 2.5, 5.0
+"""Range of the clamp that is chosen by beta."""
+EXACT_LEARNING_RATE, SAMPLED_LEARNING_RATE = 0.01, 0.003
+"""Peaks of the learning rate with a linear decoder and with others, which the larger one silences."""
 
 
 def _require(condition: bool, what: str, given: object, allowed: str, remedy: str = "") -> None:
@@ -42,9 +48,10 @@ class ModelConfig:
     """Number of latent neurons K."""
     beta: float = 1.0
     """Weight of the KL term in the objective."""
-    clamp: float = 5.0
-    """Upper soft clamp c of the log-residual: du -> c - softplus(c - du)."""
-    bias: bool = False
+    clamp: float | Auto = "auto"
+    """Upper soft clamp c of the log-residual: du -> c - softplus(c - du); `auto`: 4 + 1.5 log10(beta), at least
+    2.5 and at most 5."""
+    bias: bool = True
     """Whether the last layers of encoder and decoder have biases; hidden layers always have them."""
     prior: Prior = "usual"
     """Whether the prior is trained; `usual`: learned for poisson, fixed for the others."""
@@ -64,7 +71,17 @@ class ModelConfig:
         _require(math.isfinite(self.beta) and self.beta >= 0, "beta", self.beta, "a finite number of at least 0")
         for name in ("depth", "width", "channels"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "an integer of at least 1")
-        _require(math.isfinite(self.clamp) and 0 < self.clamp <= 10, "clamp", self.clamp, "a number in (0, 10]")
+        if self.clamp != "auto":
+            _require(math.isfinite(self.clamp) and 0 < self.clamp <= 10, "clamp", self.clamp, "auto or in (0, 10]")
+
+    @property
+    def ceiling(self) -> float:
+        """The clamp as a number."""
+        if self.clamp != "auto":
+            return self.clamp
+        if self.beta == 0:
+            return LOWEST_CLAMP
+        return min(HIGHEST_CLAMP, max(LOWEST_CLAMP, 4.0 + 1.5 * math.log10(self.beta)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +105,8 @@ class TrainConfig:
     """Passes over the training images."""
     batch_size: int = 500
     """Images a step, over all processes together."""
-    learning_rate: float = 0.01
-    """Peak of the learning rate."""
+    learning_rate: float | Auto = "auto"
+    """Peak of the learning rate; `auto`: 0.01 with a linear decoder, 0.003 with others."""
     warmup_epochs: int = 5
     """Epochs of linear warm-up of the warmup-cosine schedule."""
     beta_warmup: float = 0.3
@@ -119,9 +136,16 @@ class TrainConfig:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "an integer of at least 0")
         for name in ("learning_rate", "gradient_clip"):
             value = getattr(self, name)
-            _require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
+            finite = value == "auto" or (math.isfinite(value) and value > 0)
+            _require(finite, name, value, "a finite number above 0")
         for name in ("beta_warmup", "temperature_warmup"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share between 0 and 1")
         _require(0 < self.temperature <= 1, "temperature", self.temperature, "a number above 0 and at most 1")
         _require(0 <= self.average < 1, "average", self.average, "a decay of at least 0 and below 1")
         _require(0 < self.held_out < 1, "held_out", self.held_out, "a share between 0 and 1, both excluded")
+
+    def peak(self, decoder: DecoderKind) -> float:
+        """Return the peak of the learning rate as a number, for a model with this decoder."""
+        if self.learning_rate != "auto":
+            return self.learning_rate
+        return EXACT_LEARNING_RATE if decoder == "linear" else SAMPLED_LEARNING_RATE

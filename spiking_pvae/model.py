@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,8 @@ class VAE(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         # The encoder comes first, so that its initial weights depend on the seed and its own settings alone.
-        self.config = config
+        # A number from here on: a model whose beta is changed later keeps its neurons.
+        self.config = replace(config, clamp=config.ceiling)
         self.image_shape = image_shape
         self.encoder = build_encoder(config, image_shape, encoder_outputs(config), generator)
         self.decoder = build_decoder(config, image_shape, generator)

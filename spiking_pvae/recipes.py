@@ -2,7 +2,7 @@
 
 `default` is ours. `paper` is the one of the sweep in Vafaii & Yates, arXiv 2602.13421, as their public training logs
 give it: Adamax, 5 epochs of warm-up and a cosine to 1e-5, batches of 1000, 3000 epochs, gradient norm up to 500, beta
-rising over the first half from 1e-4, the log-residual clamped at 10.
+rising over the first half from 1e-4, the log-residual clamped at 10, no biases.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ RECIPES = (
     Recipe(name="default", model=ModelConfig(), train=TrainConfig()),
     Recipe(
         name="paper",
-        model=ModelConfig(clamp=10.0),
+        model=ModelConfig(clamp=10.0, bias=False),
         train=TrainConfig(
             estimator="eat",
             indicator="sigmoid",

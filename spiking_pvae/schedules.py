@@ -82,8 +82,8 @@ def warmup_cosine(step: int, steps: int, peak: float, *, warmup: int, end: float
     return low + (peak - low) * 0.5 * (1 + math.cos(math.pi * phase))
 
 
-def learning_rate(step: int, steps: int, steps_an_epoch: int, config: TrainConfig) -> float:
+def learning_rate(step: int, steps: int, steps_an_epoch: int, config: TrainConfig, peak: float) -> float:
     """Learning rate of a step by the schedule that `config` names."""
     if config.schedule == "one-cycle":
-        return one_cycle(step, steps, config.learning_rate)
-    return warmup_cosine(step, steps, config.learning_rate, warmup=config.warmup_epochs * steps_an_epoch)
+        return one_cycle(step, steps, peak)
+    return warmup_cosine(step, steps, peak, warmup=config.warmup_epochs * steps_an_epoch)

@@ -108,7 +108,7 @@ class PoissonLatents(Latents):
 
     def __init__(self, config: ModelConfig, generator: torch.Generator) -> None:
         super().__init__(config, generator)
-        self.ceiling = config.clamp
+        self.ceiling = config.ceiling
         high = -4.0 if config.decoder == "linear" else -2.0
         hold(
             self,

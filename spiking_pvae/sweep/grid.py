@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from spiking_pvae.config import ModelConfig
@@ -13,6 +13,8 @@ Family = Literal["poisson", "grelu", "grelu-learned"]
 Start = Literal["first", "continued", "cold"]
 PresetName = Literal["quick", "metabolic-cost"]
 
+CLAMP = 5.0
+"""Of every point: along a curve beta alone may change."""
 PAPER_BETAS = (0.01, 0.1, 0.5, 1.0, 1.5, 2.0, 4.0, 8.0)
 PAPER_LATENTS = (32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096)
 
@@ -115,14 +117,15 @@ class Point:
         return f"points/{self.model}-K{self.latents}-seed{self.seed}/beta{self.beta:g}{check}"
 
     def config(self) -> ModelConfig:
-        """Return the settings of its model."""
+        """Return the settings of its model: no biases, as in the papers' sweep, and one clamp for the whole curve."""
+        plain = ModelConfig(latents=self.latents, beta=self.beta, clamp=CLAMP, bias=False)
         match self.model:
             case "poisson":
-                return ModelConfig(latents=self.latents, beta=self.beta)
+                return plain
             case "grelu":
-                return ModelConfig(model="grelu", prior="fixed", latents=self.latents, beta=self.beta)
+                return replace(plain, model="grelu", prior="fixed")
             case "grelu-learned":
-                return ModelConfig(model="grelu", prior="learned", latents=self.latents, beta=self.beta)
+                return replace(plain, model="grelu", prior="learned")
             case _:
                 assert_never(self.model)
 

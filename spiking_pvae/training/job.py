@@ -29,7 +29,7 @@ from spiking_pvae.types import Dataset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What stays the same during a training."""
+    """What stays the same during a training; `peak` is that of the learning rate."""
 
     model: VAE
     config: TrainConfig
@@ -40,6 +40,7 @@ class Job:
     validation: Tensor
     deciding: Tensor | None
     steps: int
+    peak: float
     settings: dict[str, Any]
 
 
@@ -93,6 +94,7 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig, *, masked: bool =
         validation=torch.from_numpy(dataset.validation.images),
         deciding=deciding,
         steps=feeder.steps_an_epoch * config.epochs,
+        peak=config.peak(model.config.decoder),
         settings=settings | {"task": PRUNING} if masked else settings,
     )
 

@@ -15,7 +15,7 @@ ADAMAX_BETAS = (0.9, 0.999)
 
 
 def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Build the optimiser that `config` names, over all parameters in one group.
+    """Build the optimiser that `config` names, over all parameters in one group; the schedule sets its learning rate.
 
     References
     ----------
@@ -25,9 +25,9 @@ def build_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.Optimi
     match config.optimizer:
         case "adam":
             fused = parameters[0].device.type in ("cpu", "cuda")
-            return torch.optim.Adam(parameters, lr=config.learning_rate, betas=ADAM_BETAS, fused=fused)
+            return torch.optim.Adam(parameters, betas=ADAM_BETAS, fused=fused)
         case "adamax":
-            return torch.optim.Adamax(parameters, lr=config.learning_rate, betas=ADAMAX_BETAS)
+            return torch.optim.Adamax(parameters, betas=ADAMAX_BETAS)
         case _:
             assert_never(config.optimizer)
 

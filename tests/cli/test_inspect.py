@@ -37,7 +37,12 @@ def test_inspect_writes_pictures_and_a_table(digits_run, tmp_path, capsys):
     model, images = load_run(digits_run).model, data.load("digits").validation.images
     phi = model.dictionary().detach().numpy().astype(float)
     flat = images.reshape(len(images), -1).astype(float)
-    log_residual = 5 - np.logaddexp(0, 5 - flat @ model.encoder[1].weight.detach().numpy().T.astype(float))
+    weight, bias, base = (
+        tensor.detach().numpy().astype(float)
+        for tensor in (model.encoder[1].weight, model.encoder[1].bias, model.decoder[0].bias)
+    )
+    clamp = model.config.clamp
+    log_residual = clamp - np.logaddexp(0, clamp - flat @ weight.T - bias)
     prior = np.exp(model.prior_log_rate.detach().numpy().astype(float))
     rate = prior * np.exp(log_residual)
     kl = (rate * log_residual - rate + prior).mean(0)
@@ -52,7 +57,7 @@ def test_inspect_writes_pictures_and_a_table(digits_run, tmp_path, capsys):
     assert list(curve) == [0, 1, 2, 4, 8, 16, 20]
     for kept, mse in curve.items():
         heard = [row["latent"] for row in table[:kept]]
-        error = np.square(flat - rate[:, heard] @ phi[:, heard].T).sum(1) + rate[:, heard] @ np.square(
+        error = np.square(flat - base - rate[:, heard] @ phi[:, heard].T).sum(1) + rate[:, heard] @ np.square(
             phi[:, heard]
         ).sum(0)
         assert mse == pytest.approx(error.mean(), rel=1e-3)

@@ -23,17 +23,20 @@ def images():
 
 @pytest.fixture(scope="module")
 def model():
-    built = build_model(ModelConfig(latents=20, bias=True), (1, 6, 6), seed=1)
+    built = build_model(ModelConfig(latents=20, clamp=5.0, bias=True), (1, 6, 6), seed=1)
     with torch.no_grad():
         built.prior_log_rate.uniform_(-3, 0, generator=torch.Generator().manual_seed(0))
         built.encoder[1].weight[:4] = 0  # du = 0 but for the clamp: these tell nothing
+        built.encoder[1].bias[4:] = -0.5
         built.decoder[0].bias.fill_(0.3)
     return built
 
 
 def numpy_posterior(model, images):
     x = images.images.reshape(len(images), -1).astype(np.float64)
-    du = 5.0 - np.log1p(np.exp(5.0 - x @ model.encoder[1].weight.detach().double().numpy().T))
+    encoder = model.encoder[1]
+    drive = x @ encoder.weight.detach().double().numpy().T + encoder.bias.detach().double().numpy()
+    du = 5.0 - np.log1p(np.exp(5.0 - drive))
     u0 = model.prior_log_rate.detach().double().numpy()
     return x, np.exp(u0 + du), np.exp(u0) * (1 + np.exp(du) * (du - 1))
 

@@ -16,9 +16,11 @@ from spiking_pvae.types import ImageSet
 
 @pytest.fixture(scope="module")
 def model():
-    built = PoissonVAE(ModelConfig(latents=20, beta=0.5), (1, 6, 6), seed=1)
+    built = PoissonVAE(ModelConfig(latents=20, beta=0.5, clamp=5.0, bias=True), (1, 6, 6), seed=1)
     with torch.no_grad():
         built.prior_log_rate.uniform_(-3, 0, generator=torch.Generator().manual_seed(0))
+        built.encoder[1].bias.uniform_(-1, 1, generator=torch.Generator().manual_seed(1))
+        built.decoder[0].bias.uniform_(-1, 1, generator=torch.Generator().manual_seed(2))
     return built
 
 
@@ -26,13 +28,16 @@ def test_against_plain_numpy(model):
     images = sets.edges().validation
     result = evaluate(model, images, seed=3)
     x = images.images.reshape(len(images), -1).astype(np.float64)
-    encoder = model.encoder[1].weight.detach().double().numpy()
+    encoder, bias, base = (
+        tensor.detach().double().numpy()
+        for tensor in (model.encoder[1].weight, model.encoder[1].bias, model.decoder[0].bias)
+    )
     phi = model.dictionary().detach().double().numpy()
     u0 = model.prior_log_rate.detach().double().numpy()
-    du = 5.0 - np.log1p(np.exp(5.0 - x @ encoder.T))
+    du = 5.0 - np.log1p(np.exp(5.0 - x @ encoder.T - bias))
     rate = np.exp(u0 + du)
     kl = rate * du - rate + np.exp(u0)
-    error = ((x - rate @ phi.T) ** 2).sum(1)
+    error = ((x - rate @ phi.T - base) ** 2).sum(1)
     mse = (error + rate @ (phi**2).sum(0)).mean()
     variance = ((x - x.mean(1, keepdims=True)) ** 2).sum(1)
     assert result.mse == pytest.approx(mse, rel=1e-5)

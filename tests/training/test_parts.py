@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from spiking_pvae.cli.main import main
 from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.errors import DamagedFileError, InputError
-from spiking_pvae.model import PoissonVAE
+from spiking_pvae.model import PoissonVAE, build_model
 from spiking_pvae.recipes import RECIPES, find_recipe
 from spiking_pvae.scalars import read_scalars, write_scalars
 from spiking_pvae.schedules import one_cycle, ramp, warm_beta, warmup_cosine
@@ -230,6 +230,21 @@ def test_the_papers_recipe_is_the_published_one() -> None:
     assert (train.gradient_clip, train.beta_warmup, train.seed, recipe.model.clamp) == (500.0, 0.5, 0, 10.0)
     assert (recipe.model.encoder, recipe.model.decoder, recipe.model.bias) == ("linear", "linear", False)
     assert [known.name for known in RECIPES] == ["default", "paper"]
+
+
+def test_the_clamp_follows_beta_until_the_model_is_built() -> None:
+    chosen = {0.0: 2.5, 0.01: 2.5, 0.1: 2.5, 1.0: 4.0, 10**0.5: 4.75, 8.0: 5.0, 1000.0: 5.0}
+    for beta, clamp in chosen.items():
+        assert ModelConfig(beta=beta).ceiling == pytest.approx(clamp)
+        assert ModelConfig(beta=beta, clamp=7.0).ceiling == 7.0
+    built = build_model(ModelConfig(latents=2, beta=1.0))
+    assert built.config.clamp == built.latents.ceiling == 4.0
+    assert build_model(replace(built.config, beta=0.1)).latents.ceiling == 4.0
+
+
+def test_the_learning_rate_follows_the_decoder() -> None:
+    assert [TrainConfig().peak(decoder) for decoder in ("linear", "mlp", "conv")] == [0.01, 0.003, 0.003]
+    assert TrainConfig(learning_rate=0.02).peak("mlp") == 0.02
 
 
 def test_options_go_before_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,7 @@ def made(name: str, folder: Path) -> Path:
     run, network = folder / model, folder / name
     if not (run / "run.json").is_file():
         options = [*MODELS[model].split(), "--latents", str(LATENTS), "--decoder", "linear", "--device", "cpu"]
+        options += ["--clamp", "5", "--no-bias"]
         command(["train", *options, "--out", str(run), "--force", "--quiet"])
     if not (network / "manifest.json").is_file():
         options = ["--weight-bits", bits, "--threshold", *(threshold or ["fine"])]

@@ -175,7 +175,7 @@ def document(result: dict[str, Any]) -> str:
             f"1/{joules / best['joules']['value']:.1f} of its joules.",
             "",
             "```console",
-            f"$ spiking-pvae train --epochs {result['first_epochs']} --out runs/dense",
+            f"$ spiking-pvae train --clamp 5 --no-bias --epochs {result['first_epochs']} --out runs/dense",
             *_prunings(result, best),
             f"$ spiking-pvae convert runs/pruned-{100 * best['encoder_keep']:g} --weight-bits {best['bits']} "
             f"--input-threshold {best['threshold']:g} --out runs/network",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig, *, masked: bool =
     """Put everything in its place; nothing is trained yet. Checkpoints of a `masked` training say so."""
     if dataset.shape != model.image_shape:
         raise InputError("data", given=f"images of shape {dataset.shape}", allowed=f"the model's {model.image_shape}")
+    peak = config.peak(model.config.decoder)
+    config = replace(config, learning_rate=peak)
     require_memory(model.config, model.image_shape, config)
     runtime = build_runtime(config)
     device = runtime.device
@@ -94,7 +96,7 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig, *, masked: bool =
         validation=torch.from_numpy(dataset.validation.images),
         deciding=deciding,
         steps=feeder.steps_an_epoch * config.epochs,
-        peak=config.peak(model.config.decoder),
+        peak=peak,
         settings=settings | {"task": PRUNING} if masked else settings,
     )
 

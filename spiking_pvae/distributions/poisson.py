@@ -100,7 +100,8 @@ class PoissonLatents(Latents):
     Parameters
     ----------
     config : ModelConfig
-        u0 starts uniform in (-6, -4) for a linear decoder and in (-6, -2) otherwise, as in the papers' public code.
+        u0 starts uniform in (-6, -4) for a linear decoder and in (-6, -2) otherwise, as in the papers' public code; with
+        a clamp c below 5 it starts 5 - c higher, so that the largest rates r0 e^c do not start lower.
     generator : torch.Generator
     """
 
@@ -110,12 +111,8 @@ class PoissonLatents(Latents):
         super().__init__(config, generator)
         self.ceiling = config.ceiling
         high = -4.0 if config.decoder == "linear" else -2.0
-        hold(
-            self,
-            "prior_log_rate",
-            uniform(config.latents, -6.0, high, generator),
-            learned=config.prior != "fixed",
-        )
+        start = uniform(config.latents, -6.0, high, generator) + max(0.0, 5.0 - self.ceiling)
+        hold(self, "prior_log_rate", start, learned=config.prior != "fixed")
 
     def forward(self, features: Tensor) -> PoissonPosterior:
         """Turn log-residuals of shape (batch, latents) into the posterior."""

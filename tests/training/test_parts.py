@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,6 +241,17 @@ def test_the_clamp_follows_beta_until_the_model_is_built() -> None:
     built = build_model(ModelConfig(latents=2, beta=1.0))
     assert built.config.clamp == built.latents.ceiling == 4.0
     assert build_model(replace(built.config, beta=0.1)).latents.ceiling == 4.0
+
+
+def test_the_prior_starts_as_published_and_higher_below_a_clamp_of_5() -> None:
+    def start(**settings: Any) -> torch.Tensor:
+        return build_model(ModelConfig(latents=2000, **settings)).state_dict()["latents.prior_log_rate"]
+
+    for decoder, high in (("linear", -4.0), ("mlp", -2.0)):
+        for clamp in (5.0, 10.0):
+            drawn = start(decoder=decoder, clamp=clamp)
+            assert -6 <= drawn.min() < -5.98 and high - 0.02 < drawn.max() < high  # missed by chance: e^-10 or less
+    torch.testing.assert_close(start(clamp=3.0), start(clamp=5.0) + 2.0)
 
 
 def test_the_learning_rate_follows_the_decoder() -> None:

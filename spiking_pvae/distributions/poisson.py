@@ -100,8 +100,8 @@ class PoissonLatents(Latents):
     Parameters
     ----------
     config : ModelConfig
-        u0 starts uniform in (-6, -4) for a linear decoder and in (-6, -2) otherwise, as in the papers' public code; with
-        a clamp c below 5 it starts 5 - c higher, so that the largest rates r0 e^c do not start lower.
+        u0 starts uniform in (-6, -4) for a linear decoder and in (-6, -2) otherwise, as in the papers' public code;
+        with a clamp c below 5 it starts 5 - c higher, so that the largest rates r0 e^c do not start lower.
     generator : torch.Generator
     """
 

@@ -1,6 +1,6 @@
 """The default recipe against the paper's, on natural patches, K = 512.
 
-    python benchmarks/recipe_comparison.py default BETA ...           15 epochs at each beta
+    python benchmarks/recipe_comparison.py default BETA ...           20 epochs at each beta
     python benchmarks/recipe_comparison.py default-no-bias BETA ...   the same without biases, which the paper's has not
     python benchmarks/recipe_comparison.py paper BETA --folder DIR    3000 epochs; stopped at will, it goes on there
     python benchmarks/recipe_comparison.py page                       write docs/reference/recipe-comparison.md

@@ -32,7 +32,7 @@ from spiking_pvae.types import Dataset
 RESULTS = Path(__file__).parent / "results" / "training_study.jsonl"
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "training-study.md"
 EPOCHS = 8
-"""Epochs of a run, fewer than the default's 15, so that the whole study takes minutes."""
+"""Epochs of a run, fewer than the default's 20, so that the whole study takes minutes."""
 
 MODEL = ModelConfig(clamp=5.0, bias=False)
 """What the first parts vary one thing of: a clamp in the middle, and no biases, as in the papers' sweep."""

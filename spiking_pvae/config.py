@@ -101,7 +101,7 @@ class TrainConfig:
     """adam (betas 0.9, 0.99) or adamax (0.9, 0.999)."""
     schedule: ScheduleKind = "one-cycle"
     """Learning rate: one-cycle, or a linear warm-up and a cosine down to 1e-5."""
-    epochs: int = 15
+    epochs: int = 20
     """Passes over the training images."""
     batch_size: int = 500
     """Images a step, over all processes together."""

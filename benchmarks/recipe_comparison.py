@@ -45,7 +45,7 @@ beta, lower is better; the all-silent answer has {silent:.1f}. Times are CPU sec
 |---|---|---|---|---|---|---|---|
 """
 TAIL = """
-The default has biases, which the papers' models have not; `default-no-bias` is the default in all else.
+The default has biases, which the papers' models have not; `default-no-bias` is the default in all else. One seed each.
 
 The paper's runs were stopped and resumed, and shared two cores with each other and with other work. Over their later
 epochs (from about 1800 at beta 1, 900 at beta 4 and 780 at beta 0.1 on) the matrix products of these runs alone went

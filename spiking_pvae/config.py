@@ -134,10 +134,10 @@ class TrainConfig:
         _require(0 <= self.seed < 2**63, "seed", self.seed, "an integer of at least 0 and below 2**63")
         for name in ("warmup_epochs", "patience"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "an integer of at least 0")
-        for name in ("learning_rate", "gradient_clip"):
+        chosen = () if self.learning_rate == "auto" else ("learning_rate",)
+        for name in (*chosen, "gradient_clip"):
             value = getattr(self, name)
-            finite = value == "auto" or (math.isfinite(value) and value > 0)
-            _require(finite, name, value, "a finite number above 0")
+            _require(math.isfinite(value) and value > 0, name, value, "a finite number above 0")
         for name in ("beta_warmup", "temperature_warmup"):
             _require(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share between 0 and 1")
         _require(0 < self.temperature <= 1, "temperature", self.temperature, "a number above 0 and at most 1")

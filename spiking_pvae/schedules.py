@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from spiking_pvae.config import TrainConfig
+from spiking_pvae.config import DecoderKind, TrainConfig
 
 BETA_START = 1e-4
 """Value of beta at the first step of its warm-up."""
@@ -82,8 +82,9 @@ def warmup_cosine(step: int, steps: int, peak: float, *, warmup: int, end: float
     return low + (peak - low) * 0.5 * (1 + math.cos(math.pi * phase))
 
 
-def learning_rate(step: int, steps: int, steps_an_epoch: int, config: TrainConfig, peak: float) -> float:
-    """Learning rate of a step by the schedule that `config` names."""
+def learning_rate(step: int, steps: int, steps_an_epoch: int, config: TrainConfig, decoder: DecoderKind) -> float:
+    """Learning rate of a step by the schedule that `config` names, of a model with this decoder."""
+    peak = config.peak(decoder)
     if config.schedule == "one-cycle":
         return one_cycle(step, steps, peak)
     return warmup_cosine(step, steps, peak, warmup=config.warmup_epochs * steps_an_epoch)

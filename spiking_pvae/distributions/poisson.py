@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from spiking_pvae.config import ModelConfig
+from spiking_pvae.config import HIGHEST_CLAMP, ModelConfig
 from spiking_pvae.distributions.interface import Independent, Latents, Terms, hold, uniform, weighted_variance
 from spiking_pvae.distributions.terms import PoissonTerms
 from spiking_pvae.sampling.arrivals import relaxed_counts
@@ -111,7 +111,7 @@ class PoissonLatents(Latents):
         super().__init__(config, generator)
         self.ceiling = config.ceiling
         high = -4.0 if config.decoder == "linear" else -2.0
-        start = uniform(config.latents, -6.0, high, generator) + max(0.0, 5.0 - self.ceiling)
+        start = uniform(config.latents, -6.0, high, generator) + max(0.0, HIGHEST_CLAMP - self.ceiling)
         hold(self, "prior_log_rate", start, learned=config.prior != "fixed")
 
     def forward(self, features: Tensor) -> PoissonPosterior:

@@ -17,6 +17,7 @@ from spiking_pvae.errors import InputError
 from spiking_pvae.memory import require_memory
 from spiking_pvae.model import VAE
 from spiking_pvae.scalars import History
+from spiking_pvae.schedules import learning_rate
 from spiking_pvae.training.averaging import copied
 from spiking_pvae.training.clock import Clock
 from spiking_pvae.training.feeding import Feeder, Share, dihedral_permutations, place_images
@@ -29,7 +30,7 @@ from spiking_pvae.types import Dataset
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What stays the same during a training; `peak` is that of the learning rate."""
+    """What stays the same during a training."""
 
     model: VAE
     config: TrainConfig
@@ -40,8 +41,11 @@ class Job:
     validation: Tensor
     deciding: Tensor | None
     steps: int
-    peak: float
     settings: dict[str, Any]
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        return learning_rate(step, self.steps, self.feeder.steps_an_epoch, self.config, self.model.config.decoder)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,8 +68,7 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig, *, masked: bool =
     """Put everything in its place; nothing is trained yet. Checkpoints of a `masked` training say so."""
     if dataset.shape != model.image_shape:
         raise InputError("data", given=f"images of shape {dataset.shape}", allowed=f"the model's {model.image_shape}")
-    peak = config.peak(model.config.decoder)
-    config = replace(config, learning_rate=peak)
+    config = replace(config, learning_rate=config.peak(model.config.decoder))
     require_memory(model.config, model.image_shape, config)
     runtime = build_runtime(config)
     device = runtime.device
@@ -96,7 +99,6 @@ def prepare(model: VAE, dataset: Dataset, config: TrainConfig, *, masked: bool =
         validation=torch.from_numpy(dataset.validation.images),
         deciding=deciding,
         steps=feeder.steps_an_epoch * config.epochs,
-        peak=peak,
         settings=settings | {"task": PRUNING} if masked else settings,
     )
 

@@ -20,7 +20,7 @@ from spiking_pvae.config import TrainConfig
 from spiking_pvae.errors import InputError
 from spiking_pvae.model import VAE
 from spiking_pvae.resuming import resumable
-from spiking_pvae.schedules import learning_rate, temperature, warm_beta
+from spiking_pvae.schedules import temperature, warm_beta
 from spiking_pvae.training.averaging import copied, holding, update_average
 from spiking_pvae.training.feeding import Batch, derived_seed
 from spiking_pvae.training.job import Job, State, begin, prepare, save
@@ -55,7 +55,7 @@ def _advance(job: Job, state: State, batch: Batch) -> Tensor:
     device = job.runtime.device
     beta = torch.full((), warm_beta(batch.step, job.steps, job.model.config.beta, config.beta_warmup), device=device)
     for group in job.optimizer.param_groups:
-        group["lr"] = learning_rate(batch.step, job.steps, job.feeder.steps_an_epoch, config, job.peak)
+        group["lr"] = job.learning_rate(batch.step)
     job.optimizer.zero_grad(set_to_none=True)
     tau = temperature(batch.step, job.steps, config.temperature, config.temperature_warmup)
     seed = derived_seed(config.seed, batch.step, DRAWS)
@@ -86,7 +86,7 @@ def _finish_epoch(job: Job, state: State) -> None:
         "time_cpu": spent.cpu,
         "train_objective": float(sums[0]) / len(job.feeder.images),
         "train_gradient_norm": float(sums[1]) / job.feeder.steps_an_epoch / job.runtime.world,
-        "train_learning_rate": learning_rate(last, job.steps, job.feeder.steps_an_epoch, job.config, job.peak),
+        "train_learning_rate": job.learning_rate(last),
         "train_beta": warm_beta(last, job.steps, job.model.config.beta, job.config.beta_warmup),
     }
     with holding(job.model, state.average):

@@ -255,9 +255,12 @@ def test_the_prior_starts_as_published_and_higher_below_a_clamp_of_5() -> None:
     torch.testing.assert_close(start(clamp=3.0), start(clamp=5.0) + 2.0)
 
 
-def test_the_learning_rate_follows_the_decoder() -> None:
+def test_the_learning_rate_follows_the_decoder(tiny: Dataset) -> None:
     assert [TrainConfig().peak(decoder) for decoder in ("linear", "mlp", "conv")] == [0.01, 0.003, 0.003]
     assert TrainConfig(learning_rate=0.02).peak("mlp") == 0.02
+    model = build_model(ModelConfig(latents=4, decoder="mlp", width=4), tiny.shape)
+    run = fit(model, tiny, TrainConfig(epochs=2, device="cpu", schedule="warmup-cosine", warmup_epochs=1))
+    assert run.train.learning_rate == run.history[0]["train_learning_rate"] == 0.003
 
 
 def test_options_go_before_the_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from joules import close
 from scipy.stats import linregress, t
@@ -72,6 +75,16 @@ def test_neurons_updates_and_static_power_make_the_whole(
     assert parts == close(report.joules_per_inference.value)
 
 
+def squared_error_of_the_intercept(x: Sequence[int], y: Sequence[int]) -> Fraction:
+    """SSE / (n - 2) * (1 / n + mean(x)^2 / S_xx), exactly."""
+    n, centre, level = len(x), Fraction(sum(x), len(x)), Fraction(sum(y), len(y))
+    s_xx = sum((a - centre) ** 2 for a in x)
+    s_xy = sum((a - centre) * (b - level) for a, b in zip(x, y, strict=True))
+    sse = sum((b - level) ** 2 for b in y) - s_xy**2 / s_xx
+    return sse / (n - 2) * (Fraction(1, n) + centre**2 / s_xx)
+
+
+@example([(39, -1), (43, 43), (43, 43)])
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(-50, 50)), min_size=3, max_size=12))
 def test_the_regression_equals_scipys(points: list[tuple[int, int]]) -> None:
     x, y = zip(*points, strict=True)
@@ -82,10 +95,9 @@ def test_the_regression_equals_scipys(points: list[tuple[int, int]]) -> None:
     assert found.slope == pytest.approx(oracle.slope, abs=scale)
     assert found.slope_ci95[1] - found.slope == pytest.approx(half * oracle.stderr, rel=1e-3, abs=scale)
     assert found.intercept == pytest.approx(oracle.intercept, abs=1e-5 * (1 + abs(oracle.intercept)))
-    spread = half * oracle.intercept_stderr
-    # scipy takes the error from 1 - r^2, of which a line through all points leaves sqrt(eps) of the slope.
-    rounding = 1e-4 * (1 + abs(oracle.slope))
-    assert found.intercept_ci95[1] - found.intercept == pytest.approx(spread, rel=1e-3, abs=rounding)
+    # In fractions: scipy takes this error from 1 - r^2, which rounding keeps from 0 on a line through all points.
+    spread = half * math.sqrt(squared_error_of_the_intercept(x, y))
+    assert found.intercept_ci95[1] - found.intercept == pytest.approx(spread, rel=1e-3, abs=1e-4)
 
 
 def test_the_interval_of_the_slope_covers_it() -> None:

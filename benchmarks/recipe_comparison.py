@@ -46,11 +46,6 @@ beta, lower is better; the all-silent answer has {silent:.1f}. Times are CPU sec
 """
 TAIL = """
 The default has biases, which the papers' models have not; `default-no-bias` is the default in all else. One seed each.
-
-The paper's runs were stopped and resumed, and shared two cores with each other and with other work. Over their later
-epochs (from about 1800 at beta 1, 900 at beta 4 and 780 at beta 0.1 on) the matrix products of these runs alone went
-through oneDNN's kernels, which take a fifth off the time of a step on this processor. The same kernels would have made
-the default faster too, so the ratios of the times are understated, not overstated.
 """
 
 
@@ -119,7 +114,8 @@ def page() -> None:
     betas = [beta for recipe, beta in found if recipe == "paper" and ("default", beta) in found]
     verdicts = [verdict(beta, found["default", beta], found["paper", beta]) for beta in betas]
     head = HEAD.format(machine=rows[0]["machine"], silent=rows[0]["silent"])
-    PAGE.write_text(head + "\n".join([*lines, "", *verdicts]) + "\n" + TAIL, encoding="utf-8")
+    notes = [f"- {row['recipe']}, beta {row['beta']:g}: {row['note']}" for row in rows if "note" in row]
+    PAGE.write_text(head + "\n".join([*lines, "", *verdicts]) + "\n" + "\n".join([TAIL, *notes, ""]), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> None:

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, provenance
+from measuring import PLAIN_OPTIONS, machine, provenance
 
 from spiking_pvae.cli.main import main as command
 from spiking_pvae.data import load
@@ -51,8 +51,7 @@ def made(name: str, folder: Path) -> Path:
     run, network = folder / model, folder / name
     if not (run / "run.json").is_file():
         options = [*MODELS[model].split(), "--latents", str(LATENTS), "--decoder", "linear", "--device", "cpu"]
-        options += ["--clamp", "5", "--no-bias"]
-        command(["train", *options, "--out", str(run), "--force", "--quiet"])
+        command(["train", *options, *PLAIN_OPTIONS, "--out", str(run), "--force", "--quiet"])
     if not (network / "manifest.json").is_file():
         options = ["--weight-bits", bits, "--threshold", *(threshold or ["fine"])]
         command(["convert", str(run), *options, "--out", str(network), "--force", "--quiet"])

@@ -15,7 +15,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, provenance
+from measuring import PLAIN_OPTIONS, machine, provenance
 
 from spiking_pvae.checkpoint import load_run
 from spiking_pvae.cli.main import main as command
@@ -127,12 +127,10 @@ def main() -> None:
         epochs = EPOCHS[data, encoder, decoder]
         folder = options.runs / f"{data}-{encoder}-{decoder}"
         if options.train and not (folder / "run.json").is_file():
-            choices = f"--data {data} --encoder {encoder} --decoder {decoder} --latents 512 --beta 1 --epochs {epochs} "
-            choices += "--clamp 5 --no-bias"
+            choices = f"--data {data} --encoder {encoder} --decoder {decoder} --latents 512 --beta 1 --epochs {epochs}"
             rate = LEARNING_RATE.get((data, encoder, decoder), EXACT_LEARNING_RATE)
-            command(
-                ["train", *choices.split(), f"--learning-rate={rate}", "--device=cpu", f"--out={folder}", "--force"]
-            )
+            written = [f"--learning-rate={rate}", "--device=cpu", f"--out={folder}", "--force"]
+            command(["train", *choices.split(), *PLAIN_OPTIONS, *written])
         model, dataset = load_run(folder).model, load(data)
         for bits, method in (titles[title] for title in options.columns):
             row = {"data": data, "encoder": encoder, "decoder": decoder, "epochs": epochs}

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, priced, provenance, results_page
+from measuring import PLAIN, machine, priced, provenance, results_page
 
 BUDGETS_NJ = (440.0, 420.0, 400.0, 380.0)
 CONTROLS = ("grelu", "gaussian")
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     from spiking_pvae.checkpoint import load_run
     from spiking_pvae.cli.budget import BudgetOptions, meet
     from spiking_pvae.cli.terminal import Terminal
-    from spiking_pvae.config import ModelConfig, TrainConfig
+    from spiking_pvae.config import TrainConfig
     from spiking_pvae.data import load
     from spiking_pvae.deploy import convert
     from spiking_pvae.energy import load_preset
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
     dataset = load(options.data)
     train = TrainConfig(epochs=options.epochs, device="cpu")
-    model = build_model(ModelConfig(latents=options.latents, clamp=5.0, bias=False), dataset.shape)
+    model = build_model(replace(PLAIN, latents=options.latents), dataset.shape)
     fit(model, dataset, train)
     prune(model, dataset, train, PruneConfig(encoder_keep=0.1, epochs=options.epochs))
     rows = []
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     controls = []
     mac = load_preset("ann_mac_ac").terms["dense_mac"].si.value
     for kind in CONTROLS:
-        control = build_model(ModelConfig(model=kind, latents=options.latents, bias=False), dataset.shape)
+        control = build_model(replace(PLAIN, model=kind, latents=options.latents), dataset.shape)
         fit(control, dataset, train)
         found = evaluate(control, dataset.validation)
         pixels = dataset.shape[0] * dataset.shape[1] * dataset.shape[2]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from measuring import machine, measure, priced, provenance, results_page
+from measuring import PLAIN, PLAIN_OPTIONS, machine, measure, priced, provenance, results_page
 
 from spiking_pvae.deploy import Network, QuantizeConfig, convert
 from spiking_pvae.deploy.event_inputs import with_event_inputs
@@ -55,7 +55,7 @@ def points_of(model: Any, dataset: Any, label: dict[str, Any], options: argparse
 
 def front(options: argparse.Namespace) -> dict[str, Any]:
     """Train, prune and measure."""
-    from spiking_pvae.config import ModelConfig, TrainConfig
+    from spiking_pvae.config import TrainConfig
     from spiking_pvae.data import load
     from spiking_pvae.model import PoissonVAE
     from spiking_pvae.prune_config import PruneConfig
@@ -64,7 +64,7 @@ def front(options: argparse.Namespace) -> dict[str, Any]:
 
     dataset = load(options.data)
     train = TrainConfig(epochs=options.first_epochs, device="cpu")
-    model = PoissonVAE(ModelConfig(latents=options.latents, clamp=5.0, bias=False), dataset.shape)
+    model = PoissonVAE(replace(PLAIN, latents=options.latents), dataset.shape)
     fit(model, dataset, train)
     points = points_of(model, dataset, {"encoder_keep": 1.0, "decoder_keep": 1.0}, options)
     for encoder, decoder in STEPS:
@@ -93,13 +93,13 @@ def front(options: argparse.Namespace) -> dict[str, Any]:
 
 def trained_as_long(dataset: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Train a dense network for as many epochs as the point to take has behind it, and measure it at 8 bits."""
-    from spiking_pvae.config import ModelConfig, TrainConfig
+    from spiking_pvae.config import TrainConfig
     from spiking_pvae.model import PoissonVAE
     from spiking_pvae.training import fit
 
     steps = [encoder for encoder, _ in STEPS].index(BRANCH) + 1
     epochs = options.first_epochs + steps * options.epochs
-    model = PoissonVAE(ModelConfig(latents=options.latents, clamp=5.0, bias=False), dataset.shape)
+    model = PoissonVAE(replace(PLAIN, latents=options.latents), dataset.shape)
     fit(model, dataset, TrainConfig(epochs=epochs, device="cpu"))
     point, _, _ = measure(model, dataset, hardware=options.hardware, samples=options.samples)
     return {"epochs": epochs, **point}
@@ -175,7 +175,7 @@ def document(result: dict[str, Any]) -> str:
             f"1/{joules / best['joules']['value']:.1f} of its joules.",
             "",
             "```console",
-            f"$ spiking-pvae train --clamp 5 --no-bias --epochs {result['first_epochs']} --out runs/dense",
+            f"$ spiking-pvae train {' '.join(PLAIN_OPTIONS)} --epochs {result['first_epochs']} --out runs/dense",
             *_prunings(result, best),
             f"$ spiking-pvae convert runs/pruned-{100 * best['encoder_keep']:g} --weight-bits {best['bits']} "
             f"--input-threshold {best['threshold']:g} --out runs/network",

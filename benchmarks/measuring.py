@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from spiking_pvae.config import TrainConfig
+from spiking_pvae.config import ModelConfig, TrainConfig
 from spiking_pvae.deploy import Network, QuantizeConfig, convert, simulate
 from spiking_pvae.energy import EnergyReport, estimate, metabolic
 from spiking_pvae.evaluation import evaluate
@@ -25,6 +25,9 @@ from spiking_pvae.training import fit
 from spiking_pvae.types import Dataset
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
+PLAIN = ModelConfig(clamp=5.0, bias=False)
+"""What the networks behind the kept tables have in common: no biases, as the papers, and one clamp for all betas."""
+PLAIN_OPTIONS = (f"--clamp={PLAIN.ceiling:g}", "--no-bias")
 RETURNING = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 """Environment of a process whose freed blocks go back to the system, where none waits to be used again."""
 

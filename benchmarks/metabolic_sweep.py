@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import continued, machine, measure, provenance, results_page
+from measuring import PLAIN, continued, machine, measure, provenance, results_page
 
 from spiking_pvae.energy import regress, silence_curve
 
@@ -25,7 +26,7 @@ FIRST = 1.0
 def sweep(options: argparse.Namespace) -> dict[str, Any]:
     """Train and measure every beta."""
     from spiking_pvae.checkpoint import load_run
-    from spiking_pvae.config import ModelConfig, TrainConfig
+    from spiking_pvae.config import TrainConfig
     from spiking_pvae.data import load
     from spiking_pvae.model import PoissonVAE
     from spiking_pvae.training import fit
@@ -34,7 +35,7 @@ def sweep(options: argparse.Namespace) -> dict[str, Any]:
     if options.start is not None:
         first = load_run(options.start).model
     else:
-        first = PoissonVAE(ModelConfig(latents=options.latents, beta=FIRST, clamp=5.0, bias=False), dataset.shape)
+        first = PoissonVAE(replace(PLAIN, latents=options.latents, beta=FIRST), dataset.shape)
         fit(first, dataset, TrainConfig(epochs=options.first_epochs, device="cpu"))
     points = []
     for chain in ([FIRST], sorted((b for b in BETAS if b < FIRST), reverse=True), [b for b in BETAS if b > FIRST]):

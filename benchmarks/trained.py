@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measuring import PLAIN
 from numpy.typing import NDArray
 from peers import BUILDERS, EXACT, added_up
 from spiking_form import NEVER, Integers, SpikingForm, on_off, trained_form, with_both_signs
 from timing import Elsewhere, medians, ratios, timed
 
 from spiking_pvae import data
-from spiking_pvae.config import ModelConfig, TrainConfig
+from spiking_pvae.config import TrainConfig
 from spiking_pvae.deploy import Network, convert, reference, save_network
 from spiking_pvae.deploy.compiled import CompiledNetwork, Firing, compile_neuron
 from spiking_pvae.deploy.ir import ConstantThreshold, Dense, Layer
@@ -31,8 +32,8 @@ STEPS = 32
 FEW = 32
 """Samples of the reference backend."""
 MODELS = {
-    "linear": (ModelConfig(latents=512, beta=1.0, clamp=5.0, bias=False), 3),
-    "conv": (ModelConfig(encoder="conv", channels=8, latents=256, beta=1.0, clamp=5.0, bias=False), 1),
+    "linear": (replace(PLAIN, latents=512), 3),
+    "conv": (replace(PLAIN, encoder="conv", channels=8, latents=256), 1),
 }
 
 

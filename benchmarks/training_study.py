@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import PLAIN
 
 from spiking_pvae import data
 from spiking_pvae.config import ModelConfig, TrainConfig
@@ -34,8 +35,6 @@ PAGE = Path(__file__).parents[1] / "docs" / "reference" / "training-study.md"
 EPOCHS = 8
 """Epochs of a run, fewer than the default's 20, so that the whole study takes minutes."""
 
-MODEL = ModelConfig(clamp=5.0, bias=False)
-"""What the first parts vary one thing of: a clamp in the middle, and no biases, as in the papers' sweep."""
 TRAIN = TrainConfig(epochs=EPOCHS, device="cpu")
 DEFAULT = find_recipe("default")
 Run = tuple[str, ModelConfig, TrainConfig]
@@ -44,7 +43,7 @@ Run = tuple[str, ModelConfig, TrainConfig]
 def clamp() -> list[Run]:
     """Vary the saturation of the rate at three weights of the KL."""
     return [
-        (f"beta {beta:g}, clamp {c:g}", replace(MODEL, beta=beta, clamp=c), TRAIN)
+        (f"beta {beta:g}, clamp {c:g}", replace(PLAIN, beta=beta, clamp=c), TRAIN)
         for beta in (1.0, 0.1, 4.0)
         for c in (2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
         if beta == 1.0 or c not in (6.0, 8.0)
@@ -55,7 +54,7 @@ def bias() -> list[Run]:
     """Vary the saturation again, with biases in encoder and decoder."""
     clamps = {1.0: (2.5, 3.0, 4.0, 5.0), 0.1: (2.5, 3.0, 4.0), 4.0: (4.0, 4.9)}
     return [
-        (f"beta {beta:g}, clamp {c:g}, biases", replace(MODEL, beta=beta, clamp=c, bias=True), TRAIN)
+        (f"beta {beta:g}, clamp {c:g}, biases", replace(PLAIN, beta=beta, clamp=c, bias=True), TRAIN)
         for beta, values in clamps.items()
         for c in values
     ]
@@ -64,26 +63,26 @@ def bias() -> list[Run]:
 def batch() -> list[Run]:
     """Vary the batch at equal epochs; the peak learning rate grows with its square root."""
     return [
-        (f"batch {size}, peak {rate:g}", MODEL, replace(TRAIN, batch_size=size, learning_rate=rate))
+        (f"batch {size}, peak {rate:g}", PLAIN, replace(TRAIN, batch_size=size, learning_rate=rate))
         for size, rate in ((125, 0.005), (250, 0.007), (500, 0.01), (1000, 0.014), (2000, 0.02))
     ]
 
 
 def optimizer() -> list[Run]:
     """Vary optimiser, schedule and peak learning rate."""
-    adam = [(f"adam, one-cycle, {rate:g}", MODEL, replace(TRAIN, learning_rate=rate)) for rate in (0.003, 0.01, 0.03)]
+    adam = [(f"adam, one-cycle, {rate:g}", PLAIN, replace(TRAIN, learning_rate=rate)) for rate in (0.003, 0.01, 0.03)]
     adamax = [
-        (f"adamax, one-cycle, {rate:g}", MODEL, replace(TRAIN, learning_rate=rate, optimizer="adamax"))
+        (f"adamax, one-cycle, {rate:g}", PLAIN, replace(TRAIN, learning_rate=rate, optimizer="adamax"))
         for rate in (0.01, 0.03)
     ]
     cosine = replace(TRAIN, schedule="warmup-cosine", warmup_epochs=1)
-    return [*adam, *adamax, ("adam, 1 epoch of warm-up and cosine, 0.01", MODEL, cosine)]
+    return [*adam, *adamax, ("adam, 1 epoch of warm-up and cosine, 0.01", PLAIN, cosine)]
 
 
 def warmup() -> list[Run]:
     """Vary the share of the training over which beta rises."""
     return [
-        (f"beta rises over {share:g}", MODEL, replace(TRAIN, beta_warmup=share)) for share in (0.0, 0.1, 0.3, 0.5, 0.9)
+        (f"beta rises over {share:g}", PLAIN, replace(TRAIN, beta_warmup=share)) for share in (0.0, 0.1, 0.3, 0.5, 0.9)
     ]
 
 
